@@ -1,0 +1,1 @@
+"""The front doors: one short module a DVC stage."""

@@ -1,0 +1,1 @@
+"""quickspine: does a SpinalNet head beat a dense head?"""

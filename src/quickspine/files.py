@@ -1,0 +1,144 @@
+"""Whole or not at all: atomic writes, locks that name their holder, digests."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from quickspine.errors import WrongInputError
+
+# Ignored by git and by DVC, so that a leftover never enters the digest of an output.
+PARTIAL = ".partial-"
+STATE = Path(".quickspine")  # locks, checkpoints and features: what no stage declares as output
+
+
+def sha256(path: Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(value: Any) -> str:
+    """Hex sha256 of a JSON-able value, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sweep(place: Path) -> None:
+    """Remove what a killed writer of the same place left behind (the lock is ours)."""
+    for old in place.parent.glob(f"{PARTIAL}{place.name}-*"):
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def whole_folder(place: Path) -> Iterator[Path]:
+    """An empty folder beside `place` to fill; renamed to `place` if the block ends well.
+
+    Example:
+        with whole_folder(Path("data/raw")) as folder:
+            (folder / "manifest.json").write_text("{}")
+
+    After an exception `place` is as it was, and the half-made folder is gone.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(place)
+    partial = place.parent / f"{PARTIAL}{place.name}-{os.getpid()}"
+    partial.mkdir()
+    try:
+        yield partial
+        for root, _, names in os.walk(partial):
+            for name in names:
+                _sync(Path(root, name))
+            _sync(Path(root))
+        if place.exists():
+            old = place.parent / f"{PARTIAL}{place.name}-old"
+            place.rename(old)
+            partial.rename(place)
+            shutil.rmtree(old)
+        else:
+            partial.rename(place)
+        _sync(place.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def whole_file(place: Path) -> Iterator[Path]:
+    """A path beside `place` to write; renamed to `place` if the block ends well."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial = place.parent / f"{PARTIAL}{place.name}-{os.getpid()}"
+    try:
+        yield partial
+        _sync(partial)
+        partial.replace(place)
+        _sync(place.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(place: Path, value: Any) -> None:
+    """Write `value` as readable JSON, atomically; the same value gives the same bytes."""
+    with whole_file(place) as partial:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        partial.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(place: Path, made_by: str) -> Any:
+    """Read a JSON object; `made_by` is the stage to name where it is missing or damaged."""
+    try:
+        value = json.loads(place.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WrongInputError(f"{place}: missing; run: dvc repro {made_by}") from None
+    except (ValueError, OSError) as error:
+        raise WrongInputError(f"{place}: damaged ({error}); run: dvc repro -f {made_by}") from None
+    if not isinstance(value, dict):
+        raise WrongInputError(f"{place}: not a JSON object; run: dvc repro -f {made_by}")
+    return value
+
+
+@contextlib.contextmanager
+def lock(name: str, wait_s: float = 600.0) -> Iterator[None]:
+    """Hold the lock `name` of this project; it is freed when the process dies.
+
+    Raises:
+        WrongInputError: if another process, named in the message, still holds it after `wait_s`.
+    """
+    folder = STATE / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    held, holder = FileLock(folder / f"{name}.lock"), folder / f"{name}.holder"
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+        print(f"{name}: waiting for {who}, up to {wait_s:.0f} s", file=sys.stderr, flush=True)
+        try:
+            held.acquire(timeout=wait_s)
+        except Timeout:
+            raise WrongInputError(
+                f"{name}: still held by {who} after {wait_s:.0f} s; end it, then run this again"
+            ) from None
+    try:
+        started = time.strftime("%Y-%m-%d %H:%M:%S")
+        holder.write_text(f"process {os.getpid()} (since {started})", encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        held.release()

@@ -1,0 +1,279 @@
+"""`params.yaml` as typed, validated, frozen objects."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from quickspine import categories as known
+from quickspine.errors import WrongInputError
+from quickspine.files import digest
+
+MAX_BYTES = 1 << 20  # a params.yaml beyond this is something else
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(gt=0, le=10)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Units = Annotated[int, Field(ge=1, le=65_536)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Epochs = Annotated[int, Field(ge=1, le=100_000)]
+Head = Literal["dense", "spinal", "linear"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class Section(BaseModel):
+    """A frozen, strict part of the params: no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+def _no_twins(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    twins = [value for value, count in Counter(values).items() if count > 1]
+    if twins:
+        raise ValueError(f"holds {', '.join(map(repr, twins))} more than once; list each once")
+    return values
+
+
+class Data(Section):
+    """Which drawings, and where they come from."""
+
+    source: Literal["doodles", "quickdraw"]
+    categories: Annotated[tuple[str, ...], Field(min_length=2, max_length=100_000)]
+    drawings_per_category: Count
+    allow_fewer: bool = False
+    mirror: Annotated[str, Field(min_length=1, max_length=4096)]
+    seed: Seed
+
+    @field_validator("categories")
+    @classmethod
+    def _drawable(cls, names: tuple[str, ...], info: Any) -> tuple[str, ...]:
+        _no_twins(names)
+        wrong = []
+        for name in names:
+            problem = known.unknown(name, known.quickdraw())
+            doodled = info.data.get("source") == "doodles"
+            if problem is None and doodled and name not in known.DOODLES:
+                problem = "not among the doodles; set data.source: quickdraw, or use "
+                problem += ", ".join(known.DOODLES)
+            if problem:
+                wrong.append(f"{_shown(name)}: {problem}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return names
+
+
+class Split(Section):
+    """Shares of the drawings in each split."""
+
+    train: Annotated[float, Field(gt=0, lt=1)]
+    validation: Annotated[float, Field(gt=0, lt=1)]
+    test: Annotated[float, Field(gt=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _sum(self) -> Self:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"train, validation and test sum to {total:.6g}; make it 1")
+        return self
+
+
+class Records(Section):
+    """How the TFRecord shards are written."""
+
+    shard_mebibytes: Annotated[float, Field(gt=0, le=4096)]
+    seed: Seed
+
+
+class Augment(Section):
+    """Random changes to training drawings."""
+
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    shift: Annotated[float, Field(ge=0, le=0.5)]
+    zoom: Annotated[float, Field(ge=0, le=0.9)]
+
+
+class Heads(Section):
+    """What the heads look like: shared by both kinds of training."""
+
+    dense_width: Units | None
+    spinal_width: Units | None
+    sub_layers: Annotated[int, Field(ge=1, le=64)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    batch_norm: bool
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)]
+    precision: Precision
+    deterministic: bool
+
+
+class Train(Heads):
+    """Training from random weights."""
+
+    backbone: Literal["vgg5"]
+    width: Annotated[float, Field(gt=0, le=16)]
+    initialisation: Literal["pytorch", "keras"]
+    epochs: Epochs
+    learning_rate: Rate
+    schedule: Literal["cosine", "plateau"]
+    warmup_epochs: Annotated[float, Field(ge=0, le=1000)]
+    plateau_patience: Epochs
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)]
+    early_stopping: Epochs | None
+    augment: Augment
+
+
+class Finetune(Heads):
+    """Training on a pretrained backbone."""
+
+    backbone: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+    weights: Annotated[str, Field(min_length=1, max_length=4096)]
+    image_size: Annotated[int, Field(ge=32, le=2048)]
+    unfrozen_blocks: Annotated[int, Field(ge=0, le=1000)]
+    head_epochs: Epochs
+    head_learning_rate: Rate
+    epochs: Annotated[int, Field(ge=0, le=100_000)]
+    learning_rate: Rate
+
+
+class Evaluate(Section):
+    """What is measured on the test split."""
+
+    top_k: Annotated[int, Field(ge=1, le=1000)]
+    bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)]
+    confidence: Annotated[float, Field(ge=0.5, lt=1)]
+    latency_repeats: Annotated[int, Field(ge=1, le=100_000)]
+    seed: Seed
+
+
+class Tracking(Section):
+    """Where MLflow keeps the runs."""
+
+    enabled: bool
+    experiment: Annotated[str, Field(min_length=1, max_length=200)]
+    uri: Annotated[str, Field(min_length=1, max_length=4096)] | None
+    system_metrics: bool
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    data: Data
+    split: Split
+    records: Records
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
+    heads: Annotated[tuple[Head, ...], Field(min_length=1)]
+    train: Train
+    finetune: Finetune
+    evaluate: Evaluate
+    tracking: Tracking
+
+    @field_validator("seeds", "heads")
+    @classmethod
+    def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        return _no_twins(values)
+
+    def flat(self) -> dict[str, Any]:
+        """Dotted key to value, for MLflow."""
+
+        def walk(prefix: str, value: Any) -> dict[str, Any]:
+            if isinstance(value, dict):
+                parts = [walk(f"{prefix}.{key}" if prefix else key, v) for key, v in value.items()]
+                return {key: v for part in parts for key, v in part.items()}
+            return {prefix: value}
+
+        return walk("", self.model_dump(mode="json"))
+
+    def digest(self, *sections: str) -> str:
+        """Hex sha256 of the named sections (of all, without names)."""
+        values = self.model_dump(mode="json")
+        return digest({name: values[name] for name in sections or values})
+
+
+def load(path: str | Path = "params.yaml") -> Params:
+    """Read and check the params.
+
+    Args:
+        path: a YAML 1.2 file, read as DVC reads it (so `1e-3` is a number, `no` a word).
+
+    Returns:
+        The frozen params.
+
+    Raises:
+        WrongInputError: one error that lists everything wrong, a line each, by dotted key.
+    """
+    path = Path(path)
+    values = _read(path)
+    try:
+        text = json.dumps(values, allow_nan=True, default=str)
+        return Params.model_validate_json(text)
+    except ValidationError as error:
+        lines = [_explain(detail) for detail in error.errors(include_url=False)]
+    except (RecursionError, ValueError, TypeError) as error:
+        lines = [f"{type(error).__name__}: {error}; write plain nested keys and values"]
+    raise WrongInputError(
+        "\n".join([f"{path}: {len(lines)} wrong", *(f"  {line}" for line in lines)])
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+        if len(data) > MAX_BYTES:
+            raise WrongInputError(
+                f"{path}: {len(data)} bytes; a params file has at most {MAX_BYTES}"
+            )
+        values = YAML(typ="safe", pure=True).load(data.decode("utf-8"))
+    except FileNotFoundError:
+        raise WrongInputError(f"{path}: missing; run this from the project's root") from None
+    except OSError as error:
+        raise WrongInputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        summary = " ".join(str(error).split())[:400]
+        raise WrongInputError(
+            f"{path}: not readable as YAML ({summary}); mend that place"
+        ) from None
+    if not isinstance(values, dict):
+        kind = type(values).__name__
+        raise WrongInputError(
+            f"{path}: holds {kind} instead of keys; see params.yaml in the project"
+        )
+    return values
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = repr(text) if isinstance(value, str) else text
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _fields(location: tuple[str | int, ...]) -> list[str]:
+    model: Any = Params
+    for part in location:
+        field = model.model_fields.get(part) if isinstance(part, str) else None
+        model = field.annotation if field else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return list(model.model_fields)
+
+
+def _explain(detail: ErrorDetails) -> str:
+    location = detail["loc"]
+    key = ".".join(str(part) for part in location) or "params"
+    key = key if key.isprintable() and len(key) <= 200 else repr(key)[:200]
+    if detail["type"] == "extra_forbidden":
+        fields = _fields(location[:-1])
+        close = difflib.get_close_matches(str(location[-1]), fields, n=1, cutoff=0.5)
+        remedy = f"did you mean {close[0]}?" if close else f"known here: {', '.join(fields)}"
+        return f"{key}: unknown key; {remedy}"
+    if detail["type"] == "missing":
+        return f"{key}: missing; add it (the project's params.yaml shows it)"
+    message = detail["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:] if message.startswith("Input") else message
+    return f"{key}: {message}. Received: {_shown(detail['input'])}"
