@@ -1,0 +1,32 @@
+"""Let every model answer the test split, once, and compare the heads."""
+
+from argparse import Namespace
+
+from quickspine import stage
+from quickspine.params import Params
+
+
+def run(params: Params, args: Namespace) -> None:
+    from quickspine.dataset.reader import open_records
+    from quickspine.evaluation import evaluate, models
+    from quickspine.tracking import attach, tracked_run
+
+    records = open_records(stage.RECORDS)
+    trained = models.find(params, stage.MODELS, records.digest)
+    with tracked_run(
+        params,
+        stage="evaluate",
+        data_digest=records.digest,
+        synthetic=records.manifest["synthetic"],
+    ) as tracked:
+        sheet = stage.SUBSET / "contact-sheet.png"
+        metrics, own = evaluate.evaluate(params, trained, records, stage.EVALUATION, sheet)
+        print(evaluate.summary(metrics))
+        tracked.log_metrics(evaluate.flat(metrics))
+        tracked.log_artifact(stage.EVALUATION, "evaluation")
+        for digest, values in own.items():
+            attach(params.tracking, digest, values)
+
+
+if __name__ == "__main__":
+    stage.main("evaluate", __doc__ or "", run)

@@ -1,0 +1,23 @@
+"""Train one head with one seed on a pretrained network."""
+
+from argparse import Namespace
+
+from quickspine import stage
+from quickspine.params import Params
+
+
+def run(params: Params, args: Namespace) -> None:
+    from quickspine.nets import pretrained
+
+    chosen = params.finetune
+    pretrained.check(chosen.backbone, chosen.weights, chosen.image_size)  # before TensorFlow
+    from quickspine.training import session
+
+    place = stage.MODELS / f"finetune-{args.head}-{args.seed}"
+    metrics = session.run(params, "finetune", args.head, args.seed, stage.RECORDS, place)
+    best = f"validation accuracy {metrics['val_accuracy']:.2%} in epoch {metrics['best_epoch']}"
+    print(f"finetune {args.head}, seed {args.seed}: {best}; {place}")
+
+
+if __name__ == "__main__":
+    stage.main("finetune", __doc__ or "", run, trains=True)

@@ -1,0 +1,21 @@
+"""Choose, deduplicate and split the drawings of data/raw into data/subset."""
+
+from argparse import Namespace
+
+from quickspine import stage
+from quickspine.params import Params
+
+
+def run(params: Params, args: Namespace) -> None:
+    from quickspine.dataset import subset
+
+    manifest = subset.preprocess(params, stage.RAW, stage.SUBSET)
+    counts = ", ".join(
+        f"{split['drawings']:,} {name}" for name, split in manifest["splits"].items()
+    )
+    dropped = f"{manifest['blank']:,} blank and {manifest['duplicates']:,} repeated left out"
+    print(f"preprocess: {manifest['chosen']:,} drawings: {counts}; {dropped}")
+
+
+if __name__ == "__main__":
+    stage.main("preprocess", __doc__ or "", run)

@@ -1,0 +1,20 @@
+"""Write the splits of data/subset as shuffled TFRecord shards into data/records."""
+
+from argparse import Namespace
+
+from quickspine import stage
+from quickspine.params import Params
+
+
+def run(params: Params, args: Namespace) -> None:
+    from quickspine.dataset import records
+
+    manifest = records.write(params.records, stage.SUBSET, stage.RECORDS)
+    for name, split in manifest["splits"].items():
+        size = sum(shard["bytes"] for shard in split["shards"])
+        shards = len(split["shards"])
+        print(f"tfrecords: {name} {split['examples']:,} drawings, {shards} shards, {size:,} bytes")
+
+
+if __name__ == "__main__":
+    stage.main("tfrecords", __doc__ or "", run)

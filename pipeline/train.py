@@ -1,0 +1,19 @@
+"""Train a network from random weights with one head and one seed."""
+
+from argparse import Namespace
+
+from quickspine import stage
+from quickspine.params import Params
+
+
+def run(params: Params, args: Namespace) -> None:
+    from quickspine.training import session
+
+    place = stage.MODELS / f"train-{args.head}-{args.seed}"
+    metrics = session.run(params, "train", args.head, args.seed, stage.RECORDS, place)
+    best = f"validation accuracy {metrics['val_accuracy']:.2%} in epoch {metrics['best_epoch']}"
+    print(f"train {args.head}, seed {args.seed}: {best}; {place}")
+
+
+if __name__ == "__main__":
+    stage.main("train", __doc__ or "", run, trains=True)

@@ -1,0 +1,67 @@
+"""Equal drawings, found in bounded memory: digests are dealt to files small enough to sort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Sorting one bucket takes about 100 MB; as many buckets as that needs are open at once.
+DRAWINGS_A_BUCKET = 1_000_000
+
+
+class DuplicateFinder:
+    """Remembers digests on disk, then names every drawing that repeats an earlier one.
+
+    Example:
+        with DuplicateFinder(folder, expected=1_000_000) as finder:
+            finder.add(digests)          # in the order of the drawings
+            for repeated in finder.repeated():
+                keep[repeated] = False
+
+    Args:
+        folder: where the bucket files go; they are removed at the end.
+        expected: how many drawings to expect; only memory depends on it.
+    """
+
+    def __init__(self, folder: Path, expected: int) -> None:
+        self._count = max(1, -(-expected // DRAWINGS_A_BUCKET))
+        self._paths = [folder / f"digests-{bucket:04d}" for bucket in range(self._count)]
+        self._files = [path.open("w+b") for path in self._paths]
+        self._seen = 0
+
+    def __enter__(self) -> DuplicateFinder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for file, path in zip(self._files, self._paths, strict=True):
+            file.close()
+            path.unlink()
+
+    def add(self, content: NDArray[np.uint64]) -> None:
+        """Add the digests, uint64 [n, 2], of the next n drawings."""
+        rows = np.empty((len(content), 3), np.uint64)
+        rows[:, :2] = content
+        rows[:, 2] = np.arange(self._seen, self._seen + len(content), dtype=np.uint64)
+        self._seen += len(content)
+        buckets = content[:, 1] % np.uint64(self._count)
+        for bucket, file in enumerate(self._files):
+            file.write(rows[buckets == bucket].tobytes())
+
+    def repeated(self) -> Iterator[NDArray[np.int64]]:
+        """Yield the numbers, int64 [k], of drawings that equal one added before them."""
+        for file in self._files:
+            file.seek(0)
+            rows = np.frombuffer(file.read(), np.uint64).reshape(-1, 3)
+            order = np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))
+            rows = rows[order]
+            equal = (rows[1:, :2] == rows[:-1, :2]).all(axis=1)
+            yield np.sort(rows[1:, 2][equal].astype(np.int64))

@@ -1,0 +1,107 @@
+"""Write the splits as TFRecord shards, shuffled over the whole split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from quickspine.dataset import SPLITS
+from quickspine.dataset.example import Serialiser
+from quickspine.dataset.raw import CHUNK
+from quickspine.errors import WrongInputError
+from quickspine.files import digest, read_json, sha256, whole_folder, write_json
+from quickspine.params import Records
+from quickspine.randomness import derive
+
+FRAMING = 16  # bytes TFRecord adds to a record: its length and two checksums
+
+
+def write(params: Records, subset: Path, place: Path) -> dict[str, Any]:
+    """Write `place`: `<split>-00000-of-0000N.tfrecord` and `manifest.json`, whole or not at all.
+
+    Each drawing is dealt to a random shard, and each shard is shuffled by itself: together a
+    uniform shuffle of the split in the memory of one shard.
+
+    Args:
+        params: size of a shard, seed of the shuffle.
+        subset: what preprocess made.
+        place: the records' folder.
+
+    Returns:
+        The manifest; its `digest` names the data in MLflow.
+    """
+    source = read_json(subset / "manifest.json", "preprocess")
+    with whole_folder(place) as folder:
+        splits = {}
+        for split in SPLITS:
+            shards = _write_split(params, subset, folder, split, source)
+            splits[split] = {"examples": sum(s["examples"] for s in shards), "shards": shards}
+        facts = ("source", "synthetic", "licence", "attribution")
+        manifest = {
+            **{name: source[name] for name in facts},
+            "categories": source["categories"],
+            "shape": [source["side"], source["side"], 1],
+            "splits": splits,
+        }
+        manifest["digest"] = digest(manifest)
+        write_json(folder / "manifest.json", manifest)
+    return manifest
+
+
+def _write_split(
+    params: Records, subset: Path, folder: Path, split: str, source: dict[str, Any]
+) -> list[dict[str, Any]]:
+    pixels = int(source["side"]) ** 2
+    total = int(source["splits"][split]["drawings"])
+    serialise = Serialiser(pixels)
+    record = len(serialise(np.zeros(pixels, np.uint8), len(source["categories"]) - 1)) + FRAMING
+    count = max(1, round(total * record / (params.shard_mebibytes * 2**20)))
+    row = np.dtype([("label", "<u4"), ("image", "u1", (pixels,))])
+    dealt = [folder / f"dealt-{number:05d}" for number in range(count)]
+    _deal(params, subset, split, source, row, dealt)
+    shards = []
+    for number, path in enumerate(dealt):
+        rows = np.fromfile(path, row)
+        path.unlink()
+        order = np.random.default_rng(derive(params.seed, "shard", split, number))
+        name = f"{split}-{number:05d}-of-{count:05d}.tfrecord"
+        with tf.io.TFRecordWriter(str(folder / name)) as writer:
+            for index in order.permutation(len(rows)):
+                writer.write(serialise(rows["image"][index], int(rows["label"][index])))
+        size = (folder / name).stat().st_size
+        shard = {"file": name, "examples": len(rows), "bytes": size}
+        shards.append({**shard, "sha256": sha256(folder / name)})
+    return shards
+
+
+def _deal(
+    params: Records,
+    subset: Path,
+    split: str,
+    source: dict[str, Any],
+    row: np.dtype[Any],
+    dealt: list[Path],
+) -> None:
+    """Append each drawing of a split to the file of its shard."""
+    for path in dealt:
+        path.touch()
+    for label, category in enumerate(source["categories"]):
+        path = subset / split / f"{label:05d}.npy"
+        try:
+            drawings: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+            if len(drawings) != source["splits"][split]["categories"][category]:
+                raise ValueError(f"{len(drawings)} drawings, not what the manifest says")
+        except (OSError, ValueError, EOFError, KeyError) as error:
+            raise WrongInputError(f"{path}: {error}; run: dvc repro -f preprocess") from None
+        random = np.random.default_rng(derive(params.seed, "deal", split, category))
+        for start in range(0, len(drawings), CHUNK):
+            rows = np.empty(min(CHUNK, len(drawings) - start), row)
+            rows["label"], rows["image"] = label, drawings[start : start + CHUNK]
+            shard = random.integers(len(dealt), size=len(rows))
+            for number in np.unique(shard):
+                with dealt[number].open("ab") as file:
+                    file.write(rows[shard == number].tobytes())

@@ -1,0 +1,143 @@
+"""Preprocess: from raw drawings to three splits that share no drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quickspine.dataset import SPLITS
+from quickspine.dataset.content import digests, split_of
+from quickspine.dataset.duplicates import DuplicateFinder
+from quickspine.dataset.npy import GrowingNpy
+from quickspine.dataset.raw import Raw
+from quickspine.errors import WrongInputError
+from quickspine.files import whole_folder, write_json
+from quickspine.params import Params
+from quickspine.sources.contact_sheet import contact_sheet
+
+SHEET_COLUMNS = 16  # drawings a category on the contact sheet
+UINT8 = np.dtype(np.uint8)
+DROPPED = 255  # in the column of splits
+
+
+def preprocess(params: Params, raw_folder: Path, place: Path) -> dict[str, Any]:
+    """Choose, deduplicate and split; write `place` whole or not at all.
+
+    `place` then holds `<split>/<label, five digits>.npy` (uint8 [rows, pixels]), `manifest.json`
+    and `contact-sheet.png`. A drawing that stands in several categories stays in the first.
+
+    Args:
+        params: what to choose, and the shares of the splits.
+        raw_folder: what fetch made.
+        place: the subset's folder.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        WrongInputError: if the raw folder is damaged or a split would be empty.
+    """
+    raw = Raw(raw_folder, params.data.categories)
+    raw.check()
+    limit = params.data.drawings_per_category
+    with whole_folder(place) as folder:
+        total = sum(min(rows, limit) for rows in raw.rows)
+        splits = np.memmap(folder / "splits", np.uint8, "w+", shape=(max(1, total),))
+        blank, repeated = _assign(params, raw, limit, splits, folder)
+        counts, sheet = _write(raw, limit, splits, folder)
+        del splits
+        (folder / "splits").unlink()
+        _check_counts(counts, params)
+        contact_sheet(sheet, folder / "contact-sheet.png", SHEET_COLUMNS)
+        facts = ("source", "synthetic", "licence", "attribution", "side")
+        manifest = {
+            **{name: raw.manifest[name] for name in facts},
+            "categories": list(raw.categories),
+            "chosen": total,
+            "blank": blank,
+            "duplicates": repeated,
+            "splits": {
+                name: {"drawings": sum(counts[name].values()), "categories": counts[name]}
+                for name in SPLITS
+            },
+        }
+        write_json(folder / "manifest.json", manifest)
+    return manifest
+
+
+def _each(raw: Raw, limit: int) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+    """Yield label, number of the first drawing, and a chunk of drawings, in a fixed order."""
+    start = 0
+    for label in range(len(raw.categories)):
+        for chunk in raw.chunks(label, limit):
+            yield label, start, chunk
+            start += len(chunk)
+
+
+def _assign(
+    params: Params, raw: Raw, limit: int, splits: NDArray[np.uint8], folder: Path
+) -> tuple[int, int]:
+    """Fill `splits`, a split or DROPPED for each drawing; return how many were blank, repeated."""
+    blank = 0
+    with DuplicateFinder(folder, len(splits)) as finder:
+        for _, start, chunk in _each(raw, limit):
+            content = digests(chunk)
+            finder.add(content)
+            found = split_of(content, params.split)
+            empty = ~chunk.any(axis=1)
+            found[empty] = DROPPED
+            blank += int(empty.sum())
+            splits[start : start + len(chunk)] = found
+        repeated = 0
+        for numbers in finder.repeated():
+            repeated += int((splits[numbers] != DROPPED).sum())
+            splits[numbers] = DROPPED
+    return blank, repeated
+
+
+def _write(
+    raw: Raw, limit: int, splits: NDArray[np.uint8], folder: Path
+) -> tuple[dict[str, dict[str, int]], dict[str, NDArray[np.uint8]]]:
+    """Write the files of the splits; return their counts and the contact sheet's drawings."""
+    side = int(raw.manifest["side"])
+    counts: dict[str, dict[str, int]] = {name: {} for name in SPLITS}
+    sheet: dict[str, NDArray[np.uint8]] = {}
+    for name in SPLITS:
+        (folder / name).mkdir()
+    start = 0
+    for label, category in enumerate(raw.categories):
+        shown: list[NDArray[np.uint8]] = []
+        with ExitStack() as stack:
+            files = [
+                stack.enter_context(
+                    GrowingNpy(folder / name / f"{label:05d}.npy", (side * side,), UINT8)
+                )
+                for name in SPLITS
+            ]
+            for chunk in raw.chunks(label, limit):
+                found = splits[start : start + len(chunk)]
+                start += len(chunk)
+                for index, file in enumerate(files):
+                    file.append(chunk[found == index])
+                shown.extend(chunk[found == 0][: SHEET_COLUMNS - len(shown)])
+        for name, file in zip(SPLITS, files, strict=True):
+            counts[name][category] = file.rows
+        sheet[category] = np.array(shown, np.uint8).reshape(-1, side, side)
+    return counts, sheet
+
+
+def _check_counts(counts: dict[str, dict[str, int]], params: Params) -> None:
+    for name in SPLITS:
+        missing = [category for category, rows in counts[name].items() if rows == 0]
+        if missing and (name == "train" or len(missing) == len(counts[name])):
+            share = getattr(params.split, name)
+            raise WrongInputError(
+                f"split.{name}: {share} of {params.data.drawings_per_category} drawings leaves "
+                f"none for {', '.join(map(repr, missing))}; raise data.drawings_per_category or "
+                f"split.{name}"
+            )

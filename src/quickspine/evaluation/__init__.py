@@ -1,0 +1,1 @@
+"""What the trained models are worth: metrics, statistics, figures, the report."""

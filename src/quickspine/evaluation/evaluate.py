@@ -1,0 +1,122 @@
+"""The one look at the test split: every model answers it, the heads are compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from quickspine.dataset import SPLITS
+from quickspine.dataset.reader import RecordSet
+from quickspine.evaluation import figures, report
+from quickspine.evaluation.comparison import DataInfo, summarise
+from quickspine.evaluation.models import Trained, answer, labels_of
+from quickspine.files import whole_folder, write_json
+from quickspine.params import Params
+
+
+def evaluate(
+    params: Params,
+    trained: list[Trained],
+    records: RecordSet,
+    place: Path,
+    contact_sheet: Path | None = None,
+) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+    """Write `metrics.json`, `predictions.npz`, `plots/` and `report.html` into `place`.
+
+    Models run in float32, whatever they were trained in, so that the comparison owes nothing to
+    rounding.
+
+    Args:
+        params: the whole of params.yaml.
+        trained: the models, from `models.find`.
+        records: the data.
+        place: the folder of the evaluation, written whole or not at all.
+        contact_sheet: a PNG to show in the report.
+
+    Returns:
+        What `metrics.json` holds, and the test metrics of each model by model digest.
+    """
+    labels = labels_of(records)
+    runs = []
+    for model in tqdm(trained, desc="evaluate", unit="model", leave=False, disable=None):
+        keras.utils.clear_session()
+        runs.append(answer(model, records, params.evaluate.latency_repeats))
+    manifest = records.manifest
+    data: DataInfo = {
+        "source": manifest["source"],
+        "synthetic": manifest["synthetic"],
+        "licence": manifest["licence"],
+        "attribution": manifest["attribution"],
+        "train": records.examples("train"),
+        "validation": records.examples("validation"),
+        "test": records.examples("test"),
+    }
+    metrics = summarise(runs, labels, records.categories, data, params.evaluate)
+    with whole_folder(place) as folder:
+        write_json(folder / "metrics.json", metrics)
+        answers = {f"logits_{run.name}": run.logits for run in runs}
+        digests = np.array([records.digest, *(model.digest for model in trained)])
+        names = np.array(["data", *(run.name for run in runs)])
+        np.savez(folder / "predictions.npz", labels=labels, names=names, digests=digests, **answers)
+        drawn = figures.write(folder / "plots", runs, labels, records.categories, metrics)
+        facts = {
+            "command": "dvc repro",
+            "params digest": params.digest(),
+            "data digest": records.digest,
+            "TensorFlow": tf.__version__,
+            "Keras": keras.__version__,
+        }
+        report.write(folder / "report.html", metrics, drawn, data, facts, contact_sheet)
+    return metrics, {model.digest: _own(metrics, model, params) for model in trained}
+
+
+def _own(metrics: dict[str, Any], model: Trained, params: Params) -> dict[str, float]:
+    """The test metrics of one model, under the names that MLflow shows."""
+    whole = metrics["models"][f"{model.stage}-{model.head}"]
+    position = params.seeds.index(model.seed)
+    top = f"top{params.evaluate.top_k}_accuracy"
+    return {
+        "test_accuracy": whole["accuracy"]["runs"][position],
+        f"test_{top}": whole[top]["runs"][position],
+        "test_loss": whole["loss"]["runs"][position],
+        "latency_ms": whole["latency_ms"],
+    }
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    """The result in a few lines, for the terminal."""
+    data = metrics["data"]
+    kind = " (synthetic drawings)" if data["synthetic"] else ""
+    counts = ", ".join(f"{data[split]} {split}" for split in SPLITS)
+    lines = [f"{data['source']}{kind}, {len(data['categories'])} categories: {counts}"]
+    for name, model in metrics["models"].items():
+        accuracy = model["accuracy"]
+        lines.append(
+            f"  {name:<16} {accuracy['mean']:7.2%} ± {accuracy['std']:.2%} of "
+            f"{len(accuracy['runs'])} seeds, {model['parameters']:,} parameters "
+            f"(head {model['head_parameters']:,}), {model['latency_ms']:.2f} ms a drawing"
+        )
+    for stage, found in metrics["comparisons"].items():
+        low, high = found["ci95"]
+        lines.append(
+            f"  {stage}: spinal − dense {found['accuracy_difference'] * 100:+.2f} points "
+            f"[{low * 100:+.2f}, {high * 100:+.2f}], p = {found['p_value']:.3g}: {found['verdict']}"
+        )
+    return "\n".join(lines)
+
+
+def flat(metrics: dict[str, Any]) -> dict[str, float]:
+    """Means, differences and p-values under dotted names, for MLflow."""
+    found: dict[str, float] = {}
+    for name, model in metrics["models"].items():
+        found[f"{name}.test_accuracy"] = model["accuracy"]["mean"]
+        found[f"{name}.latency_ms"] = model["latency_ms"]
+    for stage, comparison in metrics["comparisons"].items():
+        found[f"{stage}.accuracy_difference"] = comparison["accuracy_difference"]
+        found[f"{stage}.p_value"] = comparison["p_value"]
+    return found

@@ -1,0 +1,1 @@
+"""Layers, heads, backbones and the networks made of them."""

@@ -1,0 +1,34 @@
+"""Heads by name: a new one is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from quickspine.nets.heads.block import HeadLayer
+from quickspine.nets.heads.dense import DenseHead
+from quickspine.nets.heads.linear import LinearHead
+from quickspine.nets.heads.spinal import SpinalHead
+from quickspine.params import Heads
+
+__all__ = ["DenseHead", "HeadLayer", "LinearHead", "SpinalHead", "build"]
+
+_HEADS: dict[str, Callable[[Heads], tuple[type[HeadLayer], dict[str, int | None]]]] = {
+    "dense": lambda p: (DenseHead, {"width": p.dense_width}),
+    "spinal": lambda p: (SpinalHead, {"width": p.spinal_width, "sub_layers": p.sub_layers}),
+    "linear": lambda p: (LinearHead, {}),
+}
+
+
+def build(name: str, params: Heads, classes: int, seed: int, initialisation: str) -> HeadLayer:
+    """The head `name` as `params` describes it, with the same dropout and norm for every head."""
+    kind, own = _HEADS[name](params)
+    return kind(
+        classes,
+        dropout=params.dropout,
+        batch_norm=params.batch_norm,
+        initialisation=initialisation,
+        seed=seed,
+        name="head",
+        dtype="float32",  # a few small products: their logits stay exact in mixed precision too
+        **own,
+    )

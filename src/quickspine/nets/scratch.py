@@ -1,0 +1,33 @@
+"""A whole network with random weights: drawings in, logits out."""
+
+from __future__ import annotations
+
+import keras
+
+from quickspine.nets import heads
+from quickspine.nets.backbones import BACKBONES
+from quickspine.params import Train
+
+
+def build(
+    params: Train, head: str, *, classes: int, seed: int, shape: tuple[int, int, int]
+) -> keras.Model:
+    """A network of `train.backbone` and `head`.
+
+    Args:
+        params: the section `train`.
+        head: "dense", "spinal" or "linear".
+        classes: number of logits.
+        seed: decides the initial weights; those of the backbone are equal for every head.
+        shape: height, width and channels of a drawing.
+
+    Returns:
+        A model from uint8 [-1, *shape] to float32 logits [-1, classes].
+    """
+    inputs = keras.Input(shape, dtype="uint8", name="drawing")
+    values = keras.layers.Rescaling(1 / 255, name="rescale")(inputs)
+    features = BACKBONES[params.backbone](
+        values, width=params.width, initialisation=params.initialisation, seed=seed
+    )
+    logits = heads.build(head, params, classes, seed, params.initialisation)(features)
+    return keras.Model(inputs, logits, name=f"{params.backbone}_{head}")

@@ -1,0 +1,65 @@
+"""What every front door does: arguments, params, the lock, the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from quickspine.errors import WrongInputError
+from quickspine.files import lock
+from quickspine.params import Params, load
+
+RAW = Path("data/raw")
+SUBSET = Path("data/subset")
+RECORDS = Path("data/records")
+MODELS = Path("models")
+EVALUATION = Path("evaluation")
+
+Work = Callable[[Params, argparse.Namespace], None]
+
+
+def main(stage: str, description: str, work: Work, *, trains: bool = False) -> None:
+    """Run one stage and exit: 0 done, 2 wrong params or data, 1 anything else.
+
+    Args:
+        stage: its name in dvc.yaml.
+        description: for --help.
+        work: the stage itself.
+        trains: whether it takes --head and --seed.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m pipeline.{stage}", description=description)
+    parser.add_argument("--params", default="params.yaml", help="default: params.yaml")
+    if trains:
+        parser.add_argument("--head", required=True, help="one of `heads` in the params")
+        parser.add_argument("--seed", required=True, type=int, help="one of `seeds`")
+    args = parser.parse_args()
+    signal.signal(signal.SIGTERM, _stop)
+    name = f"{stage}-{args.head}-{args.seed}" if trains else stage
+    try:
+        params = load(args.params)
+        if trains:
+            _check_choice("head", args.head, params.heads)
+            _check_choice("seed", args.seed, params.seeds)
+        with lock(name):
+            work(params, args)
+    except WrongInputError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; nothing half-made was kept", file=sys.stderr)
+        sys.exit(1)
+
+
+def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        listed = ", ".join(map(str, allowed))
+        raise WrongInputError(f"--{name}: {value} is not among {name}s ({listed}); add it there")
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # As an exception, so that locks are freed, half-made folders removed and the run closed.
+    raise KeyboardInterrupt

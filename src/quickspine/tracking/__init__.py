@@ -1,0 +1,19 @@
+"""MLflow, and nothing else in quickspine knows MLflow.
+
+Files first, tracking second: nothing that goes wrong in here leaves this room as an exception.
+It becomes one warning line on stderr, and the work goes on untracked. MLflow itself (seconds) is
+imported at the first use, never where `tracking.enabled` is false.
+
+Example:
+    with tracked_run(params, stage="train", head="spinal", seed=1, sections=["train"]) as run:
+        for epoch in range(epochs):
+            run.log_epoch(epoch, {"loss": loss, "val_accuracy": accuracy})
+        run.log_model(Path("models/train-spinal-1"), input_shape=(28, 28, 1), classes=24)
+"""
+
+from quickspine.tracking.later import attach
+from quickspine.tracking.run import TrackedRun, tracked_run
+from quickspine.tracking.stale import sweep
+from quickspine.tracking.store import project_root, store_uri
+
+__all__ = ["TrackedRun", "attach", "project_root", "store_uri", "sweep", "tracked_run"]

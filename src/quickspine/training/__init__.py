@@ -1,0 +1,1 @@
+"""The loop that treats both heads alike, and what it needs: devices, schedules, model files."""

@@ -1,0 +1,152 @@
+"""Train a head on a pretrained network: first alone, then together with the last blocks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from quickspine.dataset.reader import RecordSet
+from quickspine.nets import finetuned, pretrained
+from quickspine.nets.pretrained.blocks import split
+from quickspine.nets.pretrained.folding import fold
+from quickspine.params import Params
+from quickspine.training.devices import Device
+from quickspine.training.features import kept, ordered, shuffled
+from quickspine.training.loop import Epoch, Fitted, Task, compiled_forward, fit, merit
+from quickspine.training.outputs import Outcome
+from quickspine.training.schedules import Cosine
+
+FEATURE_BATCH = 128  # drawings through the frozen part at once
+SPLITS = ("train", "validation")  # the test split is evaluate's alone
+
+
+def finetune(
+    params: Params,
+    head: str,
+    seed: int,
+    records: RecordSet,
+    device: Device,
+    report: Callable[[str, Epoch], None],
+) -> Outcome:
+    """Train `head` on `finetune.backbone`.
+
+    Phase "head" trains the head on features of the whole frozen backbone; phase "blocks" goes on
+    from its best epoch and trains the last blocks with it. What lies before them is frozen in
+    both, so its outputs are computed once, for all heads and seeds.
+
+    Args:
+        params: the whole of params.yaml.
+        head: which head.
+        seed: decides the head's initial weights, order and dropout.
+        records: the data; its test split is not read.
+        device: from `devices.prepare`.
+        report: hears of every epoch, with its phase.
+    """
+    chosen = params.finetune
+    front = finetuned.front(records.shape, chosen.image_size)
+    backbone = pretrained.build(chosen.backbone, chosen.weights, chosen.image_size)
+    trunk, tail = split(backbone, chosen.unfrozen_blocks)
+    maps, pooled = _frozen(params, records, device, front, trunk, tail)
+    labels = {name: _labels(records, name) for name in SPLITS}
+    batch_size = min(chosen.batch_size, len(labels["train"]))
+    steps = len(labels["train"]) // batch_size
+
+    with device.strategy.scope():
+        layer = finetuned.head_on(backbone.outputs[0], chosen, head, len(records.categories), seed)
+        features = keras.Input(backbone.outputs[0].shape[1:], name="features")
+        alone = keras.Model(features, layer(features), name="head_alone")
+        cut = keras.Input(tail.inputs[0].shape[1:], name="cut")
+        together = keras.Model(cut, layer(tail(cut, training=False)), name="with_blocks")
+
+    def phase(name: str, model: keras.Model, values: dict[str, Any], epochs: int) -> Fitted:
+        rate = chosen.head_learning_rate if name == "head" else chosen.learning_rate
+        task = Task(
+            name=f"finetune {head} seed {seed}, {name}",
+            model=model,
+            training=shuffled(values["train"], labels["train"], batch_size, seed=seed),
+            validation=ordered(values["validation"], labels["validation"], 512),
+            steps=steps,
+            epochs=epochs,
+            schedule=Cosine(rate, epochs * steps),
+            seed=seed,
+        )
+        return fit(task, device, lambda entry: report(name, entry))
+
+    first = phase("head", alone, pooled, chosen.head_epochs)
+    alone.set_weights(first.weights)
+    history, best = [("head", entry) for entry in first.history], first.best
+    if chosen.epochs and chosen.unfrozen_blocks:
+        before = together.get_weights()
+        second = phase("blocks", together, maps, chosen.epochs)
+        later = [{**e, "epoch": e["epoch"] + chosen.head_epochs} for e in second.history]
+        history += [("blocks", entry) for entry in later]
+        better = merit(second.best) > merit(best)
+        together.set_weights(second.weights if better else before)
+        if better:
+            best = {**second.best, "epoch": second.best["epoch"] + chosen.head_epochs}
+
+    facts = {
+        "stage": "finetune",
+        "head": head,
+        "seed": seed,
+        "backbone": chosen.backbone,
+        "data_digest": records.digest,
+        "params_digest": params.digest("finetune"),
+        "precision": device.precision,
+    }
+    return Outcome(finetuned.assemble(front, backbone, layer), best, history, facts)
+
+
+def _frozen(
+    params: Params,
+    records: RecordSet,
+    device: Device,
+    front: keras.Model,
+    trunk: keras.Model,
+    tail: keras.Model,
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float32]]]:
+    """Outputs of the trunk, and of trunk and tail, a split each."""
+    chosen = params.finetune
+    facts = {
+        "data": records.digest,
+        "backbone": chosen.backbone,
+        "weights": _weights_digest(trunk, tail),
+        "image_size": chosen.image_size,
+        "unfrozen_blocks": chosen.unfrozen_blocks,
+        "precision": device.precision,
+    }
+    through = keras.Model(front.inputs[0], fold(trunk)(front.outputs[0], training=False))
+    outer, inner = compiled_forward(through), compiled_forward(tail)
+    maps, pooled = {}, {}
+    for name in SPLITS:
+        images = records.ordered(name, FEATURE_BATCH).map(_first)
+        label = f"features of the {name} split"
+        maps[name] = kept({**facts, "split": name, "part": "trunk"}, outer, images, label)
+        values = ordered(maps[name], np.zeros(len(maps[name]), np.int64), FEATURE_BATCH)
+        label = f"pooled features of the {name} split"
+        pooled[name] = kept(
+            {**facts, "split": name, "part": "whole"}, inner, values.map(_first), label
+        )
+    return maps, pooled
+
+
+def _first(inputs: Any, labels: Any) -> Any:
+    return inputs
+
+
+def _weights_digest(*models: keras.Model) -> str:
+    """Names the very weights, also of a backbone that was built at random."""
+    found = hashlib.sha256()
+    for model in models:
+        for weight in model.get_weights():
+            found.update(np.ascontiguousarray(weight).tobytes())
+    return found.hexdigest()
+
+
+def _labels(records: RecordSet, split: str) -> NDArray[np.int64]:
+    return np.concatenate([labels.numpy() for _, labels in records.ordered(split, 4096)])

@@ -1,0 +1,87 @@
+"""Train a network from random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+
+from quickspine.dataset.augment import augmented
+from quickspine.dataset.reader import PREFETCH, RecordSet, steady
+from quickspine.nets import scratch
+from quickspine.params import Params, Train
+from quickspine.training.devices import Device
+from quickspine.training.loop import Epoch, Task, fit
+from quickspine.training.outputs import Outcome
+from quickspine.training.schedules import Cosine, Plateau, Schedule
+
+
+def train(
+    params: Params,
+    head: str,
+    seed: int,
+    records: RecordSet,
+    device: Device,
+    report: Callable[[Epoch], None],
+) -> Outcome:
+    """Train `train.backbone` with `head`; for one seed every head gets the same everything else.
+
+    Args:
+        params: the whole of params.yaml.
+        head: which head.
+        seed: decides initial weights, order, augmentation and dropout.
+        records: the data; its test split is not read.
+        device: from `devices.prepare`.
+        report: hears of every epoch.
+    """
+    train = params.train
+    examples = records.examples("train")
+    batch_size = min(train.batch_size, examples)
+    steps = examples // batch_size
+
+    def build() -> keras.Model:
+        classes = len(records.categories)
+        return scratch.build(train, head, classes=classes, seed=seed, shape=records.shape)
+
+    def epoch_of(epoch: int) -> object:
+        data = records.shuffled("train", batch_size, seed=seed, epoch=epoch)
+        data = augmented(data, train.augment, seed=seed, epoch=epoch)
+        return data.prefetch(PREFETCH).with_options(steady())
+
+    with device.strategy.scope():
+        model = build()
+    task = Task(
+        name=f"train {head} seed {seed}, epoch",
+        model=model,
+        training=epoch_of,
+        validation=records.ordered("validation", 512),
+        steps=steps,
+        epochs=train.epochs,
+        schedule=schedule(train, steps),
+        seed=seed,
+        early_stopping=train.early_stopping,
+    )
+    fitted = fit(task, device, report)
+    # A fresh network of plain float32 layers: the file is the same whatever the training ran on.
+    keras.utils.clear_session()
+    keras.config.set_dtype_policy("float32")
+    final = build()
+    final.set_weights(fitted.weights)
+    facts = {
+        "stage": "train",
+        "head": head,
+        "seed": seed,
+        "backbone": train.backbone,
+        "data_digest": records.digest,
+        "params_digest": params.digest("train"),
+        "precision": device.precision,
+    }
+    return Outcome(final, fitted.best, [("train", entry) for entry in fitted.history], facts)
+
+
+def schedule(train: Train, steps: int) -> Schedule:
+    """The learning rates of `train` for epochs of `steps` batches."""
+    warmup = round(train.warmup_epochs * steps)
+    if train.schedule == "cosine":
+        return Cosine(train.learning_rate, train.epochs * steps, warmup)
+    return Plateau(train.learning_rate, train.plateau_patience, train.plateau_factor, warmup)

@@ -1,0 +1,81 @@
+"""One training as a stage runs it: data checked, device chosen, run tracked, outputs written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from quickspine.dataset import SPLITS
+from quickspine.dataset.reader import RecordSet, open_records
+from quickspine.params import Params
+from quickspine.tracking import tracked_run
+from quickspine.training import devices, finetune, outputs, scratch
+from quickspine.training.loop import Epoch
+
+Stage = Literal["train", "finetune"]
+
+
+def run(
+    params: Params, stage: Stage, head: str, seed: int, records_folder: Path, place: Path
+) -> dict[str, Any]:
+    """Train one network and leave it in `place`.
+
+    The outputs are complete before the model goes to MLflow; a fault there loses nothing.
+
+    Args:
+        params: the whole of params.yaml.
+        stage: "train" from random weights, "finetune" on a pretrained backbone.
+        head: which head.
+        seed: which seed.
+        records_folder: what tfrecords made.
+        place: the model's folder.
+
+    Returns:
+        What `metrics.json` in `place` holds.
+    """
+    records = open_records(records_folder)
+    section = params.train if stage == "train" else params.finetune
+    device = devices.prepare(section, seed)
+    print(_opening(stage, head, seed, records, device), flush=True)
+    with tracked_run(
+        params,
+        stage=stage,
+        head=head,
+        seed=seed,
+        sections=["data", "split", "records", stage],
+        device=device.name,
+        data_digest=records.digest,
+        dataset={split: records.examples(split) for split in SPLITS},
+        synthetic=records.manifest["synthetic"],
+        tags={"precision": device.precision},
+    ) as tracked:
+        offset = {"train": 0, "head": 0, "blocks": params.finetune.head_epochs}
+
+        def report(phase: str, entry: Epoch) -> None:
+            number = int(entry["epoch"]) + offset[phase]
+            print(_line(phase, number, entry), flush=True)
+            tracked.log_epoch(number, {k: v for k, v in entry.items() if k != "epoch"})
+
+        if stage == "train":
+            heard: Callable[[Epoch], None] = lambda entry: report("train", entry)  # noqa: E731
+            outcome = scratch.train(params, head, seed, records, device, heard)
+        else:
+            outcome = finetune.finetune(params, head, seed, records, device, report)
+        metrics = outputs.write(outcome, place)
+        names = ("parameters", "head_parameters", "best_epoch")
+        tracked.log_metrics({name: metrics[name] for name in names})
+        tracked.log_model(place, input_shape=records.shape, classes=len(records.categories))
+    return metrics
+
+
+def _opening(stage: str, head: str, seed: int, records: RecordSet, device: devices.Device) -> str:
+    counts = f"{records.examples('train'):,} drawings, {records.examples('validation'):,} to choose"
+    return f"{stage} {head}, seed {seed}: {counts}; {device.name}, {device.precision}"
+
+
+def _line(phase: str, number: int, entry: Epoch) -> str:
+    return (
+        f"  {phase} epoch {number}: loss {entry['loss']:.4f}, accuracy {entry['accuracy']:.2%}, "
+        f"validation loss {entry['val_loss']:.4f}, accuracy {entry['val_accuracy']:.2%}"
+    )

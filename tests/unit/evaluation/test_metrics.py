@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from quickspine.errors import WrongInputError
+from quickspine.evaluation import metrics
+from quickspine.evaluation.metrics import ModelRun
+
+LOGITS = np.array([[2, 1, 0], [0, 3, 1], [1, 0, 5], [4, 0, 1]], np.float32)
+LABELS = np.array([0, 1, 1, 2])
+
+
+@st.composite
+def answers(draw: Any) -> tuple[Any, Any]:
+    """Logits without ties (scikit-learn breaks those the other way) and labels."""
+    classes, rows = draw(st.integers(2, 8)), draw(st.integers(1, 60))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
+    scale = draw(st.sampled_from([0.1, 1.0, 30.0, 1000.0]))
+    logits = (scale * generator.normal(size=(rows, classes))).astype(np.float32)
+    return logits, generator.integers(0, classes, rows)
+
+
+def test_by_hand() -> None:
+    assert metrics.accuracy(LOGITS, LABELS) == 0.5
+    assert metrics.correct(LOGITS, LABELS).tolist() == [True, True, False, False]
+    assert metrics.top_k_accuracy(LOGITS, LABELS, 2) == 0.75
+    assert metrics.confusion(LOGITS, LABELS).tolist() == [[1, 0, 0], [0, 1, 1], [1, 0, 0]]
+    assert metrics.loss(np.zeros((5, 4), np.float32), np.arange(5) % 4) == pytest.approx(np.log(4))
+
+
+def test_loss_neither_overflows_nor_rounds_small_losses_away() -> None:
+    logits = np.array([[1e4, -1e4], [30, 0]], np.float32)
+    assert metrics.loss(logits, np.array([1, 0])) == pytest.approx(1e4)
+    assert metrics.loss(logits[1:], np.array([0])) == pytest.approx(np.exp(-30), rel=0.05)
+
+
+def test_of_equal_logits_the_first_counts() -> None:
+    logits = np.ones((3, 3), np.float32)
+    labels = np.arange(3)
+    assert metrics.correct(logits, labels).tolist() == [True, False, False]
+    found = [metrics.top_k_accuracy(logits, labels, k) for k in (1, 2, 3, 9)]
+    assert found == pytest.approx([1 / 3, 2 / 3, 1, 1])
+
+
+@given(answers())
+def test_as_scikit_learn(case: tuple[Any, Any]) -> None:
+    logits, labels = case
+    classes = logits.shape[1]
+    names, answered = range(classes), logits.argmax(1)
+    assert metrics.accuracy(logits, labels) == reference.accuracy_score(labels, answered)
+    matrix = metrics.confusion(logits, labels)
+    assert (matrix == reference.confusion_matrix(labels, answered, labels=names)).all()
+    if classes > 2:
+        for k in range(1, classes):
+            want = reference.top_k_accuracy_score(labels, logits, k=k, labels=names)
+            assert metrics.top_k_accuracy(logits, labels, k) == pytest.approx(want)
+    recall = reference.recall_score(
+        labels, answered, labels=names, average=None, zero_division=np.nan
+    )
+    np.testing.assert_allclose(metrics.per_class_accuracy(matrix), recall)
+
+
+@given(answers())
+def test_what_must_hold(case: tuple[Any, Any]) -> None:
+    logits, labels = case
+    classes = logits.shape[1]
+    matrix = metrics.confusion(logits, labels)
+    assert matrix.sum() == len(labels)
+    assert (matrix.sum(1) == np.bincount(labels, minlength=classes)).all()
+    assert np.trace(matrix) == metrics.correct(logits, labels).sum()
+    by_k = [metrics.top_k_accuracy(logits, labels, k) for k in range(1, classes + 1)]
+    assert by_k[0] == metrics.accuracy(logits, labels)
+    assert by_k == sorted(by_k)
+    assert by_k[-1] == 1
+    assert metrics.loss(logits, labels) >= 0
+    shifted = logits.astype(np.float64) + 7
+    assert metrics.loss(shifted, labels) == pytest.approx(metrics.loss(logits, labels), abs=1e-9)
+
+
+def test_loss_as_scikit_learn() -> None:
+    generator = np.random.default_rng(0)
+    logits, labels = generator.normal(size=(50, 6)), generator.integers(0, 6, 50)
+    odds = np.exp(logits)
+    want = reference.log_loss(labels, odds / odds.sum(1, keepdims=True), labels=range(6))
+    assert metrics.loss(logits, labels) == pytest.approx(want)
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels"),
+    [
+        (np.zeros((3, 2)), np.zeros(2, int)),
+        (np.zeros((0, 2)), np.zeros(0, int)),
+        (np.zeros((2, 2)), np.array([0, 2])),
+        (np.zeros((2, 2)), np.array([-1, 0])),
+    ],
+)
+@pytest.mark.parametrize("measure", [metrics.accuracy, metrics.loss, metrics.confusion])
+def test_what_does_not_fit_is_refused(measure: Any, logits: Any, labels: Any) -> None:
+    with pytest.raises(ValueError, match="Received"):
+        measure(logits, labels)
+
+
+def test_a_diverged_run_is_named() -> None:
+    logits = np.array([[0, np.nan]], np.float32)
+    with pytest.raises(WrongInputError, match=r"models/train-dense-7.*train\.learning_rate"):
+        ModelRun("train", "dense", 7, logits, 1, 1, 1.0, [])
+    with pytest.raises(ValueError, match="int64"):
+        ModelRun("train", "dense", 7, np.zeros((1, 2), np.int64), 1, 1, 1.0, [])

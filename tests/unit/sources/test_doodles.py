@@ -1,0 +1,245 @@
+"""Drawings that depend on their number alone, in files as numpy writes them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import namedtuple
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import psutil  # type: ignore[import-untyped]
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+
+from quickspine.categories import DOODLES
+from quickspine.errors import WrongInputError
+from quickspine.params import Data
+from quickspine.sources import doodles, find
+from quickspine.sources.contact_sheet import contact_sheet
+from quickspine.sources.doodles import workers
+from quickspine.sources.doodles.drawing import PROGRAMS, draw, strokes
+from quickspine.sources.doodles.hand import Hand, generator
+
+
+def data(names: tuple[str, ...] = ("cat", "wine glass"), rows: int = 50, seed: int = 1) -> Data:
+    return Data(
+        source="doodles",
+        categories=names,
+        drawings_per_category=rows,
+        mirror="https://example.org",
+        seed=seed,
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, NDArray[np.uint8]]:
+    return {category: draw(category, 7, 0, 300) for category in DOODLES}
+
+
+def test_there_is_a_program_for_each_doodle() -> None:
+    assert tuple(PROGRAMS) == DOODLES
+
+
+def test_no_drawing_is_blank_and_no_two_are_alike(drawn: dict[str, NDArray[np.uint8]]) -> None:
+    for category, bitmaps in drawn.items():
+        assert bitmaps.shape == (300, 28, 28), category
+        assert bitmaps.dtype == np.uint8
+        ink = bitmaps.reshape(300, -1).sum(axis=1, dtype=np.int64) / 255
+        assert ink.min() > 10, category  # pixels' worth
+        assert ink.max() < 400, category
+        assert len({bitmap.tobytes() for bitmap in bitmaps}) == 300, category
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.sampled_from(DOODLES),
+    st.integers(0, 2**31 - 1),
+    st.integers(0, 10**9),
+    st.lists(st.integers(0, 8), max_size=4),
+)
+def test_chunks_make_no_difference(category: str, seed: int, start: int, cuts: list[int]) -> None:
+    whole = draw(category, seed, start, start + 8)
+    edges = [0, *sorted(cuts), 8]
+    parts = [draw(category, seed, start + a, start + b) for a, b in pairwise(edges)]
+    assert np.array_equal(np.concatenate(parts), whole)
+
+
+def test_seed_category_and_index_each_make_another_drawing() -> None:
+    streams = {
+        generator(seed, category, index).random(4).tobytes()
+        for seed in (0, 1, 11)
+        for category in ("cat", "key")
+        for index in (0, 1, 11)
+    }
+    assert len(streams) == 18
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.sampled_from(DOODLES), st.integers(0, 10**6))
+def test_strokes_fill_the_frame(category: str, index: int) -> None:
+    parts = strokes(category, 3, index)
+    points = np.concatenate(parts)
+    assert all(len(part) and part.ndim == 2 for part in parts)
+    assert points.min() == pytest.approx(0, abs=1e-9)
+    assert np.ptp(points, axis=0).max() == pytest.approx(255)
+
+
+def test_a_hand_keeps_its_promises() -> None:
+    hand = Hand(generator(1, "hand", 0))
+    between = [hand.between(2, 5) for _ in range(2000)]
+    assert 2 <= min(between) < 2.1
+    assert 4.9 < max(between) < 5
+    assert {hand.count(1, 3) for _ in range(200)} == {1, 2, 3}
+    picks = [hand.pick((3.0, "often"), (1.0, "seldom"), (0.0, "never")) for _ in range(2000)]
+    assert picks.count("often") / 2000 == pytest.approx(0.75, abs=0.04)
+    assert "never" not in picks
+    near = [hand.near(10, 2) for _ in range(2000)]
+    assert np.mean(near) == pytest.approx(10, abs=0.2)
+    assert max(near) <= 15
+    assert sum(hand.chance(0.3) for _ in range(2000)) / 2000 == pytest.approx(0.3, abs=0.04)
+
+
+def test_fetch_writes_what_numpy_would_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doodles, "_CHUNK", 16)  # several chunks a file, the last one short
+    entries = find("doodles").fetch(data(), tmp_path)
+    assert [entry.category for entry in entries] == ["cat", "wine glass"]
+    assert entries[1].url == "quickspine:doodles/wine%20glass?seed=1"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cat.npy", "wine glass.npy"]
+    for entry in entries:
+        bitmaps = np.load(tmp_path / entry.file)
+        assert bitmaps.shape == (50, 784)
+        assert bitmaps.dtype == np.uint8
+        assert bitmaps.flags.c_contiguous
+        assert np.array_equal(bitmaps.reshape(-1, 28, 28), draw(entry.category, 1, 0, 50))
+        np.save(tmp_path / "again", bitmaps)
+        content = (tmp_path / entry.file).read_bytes()
+        assert (tmp_path / "again.npy").read_bytes() == content
+        assert entry.sha256 == hashlib.sha256(content).hexdigest()
+        assert (entry.rows, entry.bytes) == (50, len(content))
+    assert "100/100" in capsys.readouterr().err
+
+
+def test_more_drawings_begin_with_the_same_ones(tmp_path: Path) -> None:
+    for rows in (30, 70):
+        (tmp_path / str(rows)).mkdir()
+        doodles.fetch(data(rows=rows), tmp_path / str(rows))
+    few, many = (np.load(tmp_path / rows / "cat.npy") for rows in ("30", "70"))
+    assert np.array_equal(few, many[:30])
+
+
+def test_processes_draw_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = data(("apple", "zigzag"), 60)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    one = doodles.fetch(asked, tmp_path / "one")
+    monkeypatch.setattr(doodles, "_ALONE", 0)
+    monkeypatch.setattr(doodles, "_CHUNK", 25)
+    monkeypatch.setattr(doodles, "cores", lambda: 2)
+    assert doodles.fetch(asked, tmp_path / "two") == one
+
+
+def _spawned(process: psutil.Process) -> list[psutil.Process]:
+    return [c for c in process.children() if any("spawn_main" in part for part in c.cmdline())]
+
+
+def test_processes_end_with_the_one_who_asks() -> None:
+    jobs = (("cat", 1, index, index + 1) for index in range(10**9))
+    chunks = workers.drawn(jobs, 2)
+    assert np.array_equal(next(chunks), draw("cat", 1, 0, 1))
+    assert len(_spawned(psutil.Process())) == 2
+    chunks.close()
+    assert not _spawned(psutil.Process())
+
+
+def test_processes_end_when_the_one_who_asks_is_killed(tmp_path: Path) -> None:
+    program = tmp_path / "ask.py"
+    program.write_text(
+        "from quickspine.sources.doodles import workers\n"
+        "if __name__ == '__main__':\n"
+        "    jobs = (('cat', 1, k, k + 1) for k in range(10**9))\n"
+        "    for chunk in workers.drawn(jobs, 2):\n"
+        "        print('drawn', flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE) as asker:
+        assert asker.stdout is not None
+        assert asker.stdout.readline() == b"drawn\n"
+        children = _spawned(psutil.Process(asker.pid))
+        os.kill(asker.pid, signal.SIGKILL)
+    assert len(children) == 2
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+
+
+def test_cores_are_at_least_one() -> None:
+    assert 1 <= workers.cores() <= 16
+
+
+def test_what_is_no_doodle_is_refused(tmp_path: Path) -> None:
+    asked = data().model_copy(update={"categories": ("cat", "pencli")})
+    with pytest.raises(WrongInputError, match=r"'pencli'.*did you mean 'pencil'"):
+        doodles.fetch(asked, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_found_before_the_first_drawing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 1000))
+    with pytest.raises(WrongInputError, match="drawings_per_category"):
+        doodles.fetch(data(), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_pixels_alone_tell_much_but_not_enough(drawn: dict[str, NDArray[np.uint8]]) -> None:
+    """A linear classifier beats chance by far, and leaves work for a network."""
+    bitmaps = np.stack([drawn[category] for category in DOODLES]).reshape(24, 300, 784) / 255
+    labels = np.arange(24)[:, None].repeat(300, axis=1)
+    pooled = bitmaps.reshape(24, 300, 14, 2, 14, 2).mean(axis=(3, 5)).reshape(24, 300, 196)
+    model = LogisticRegression(C=0.3, max_iter=300, tol=1e-2)
+    model.fit(pooled[:, :200].reshape(-1, 196), labels[:, :200].reshape(-1))
+    accuracy = model.score(pooled[:, 200:].reshape(-1, 196), labels[:, 200:].reshape(-1))
+    assert 0.4 < accuracy < 0.85
+
+
+def test_the_contact_sheet_shows_every_drawing(
+    tmp_path: Path, drawn: dict[str, NDArray[np.uint8]]
+) -> None:
+    chosen = {category: drawn[category][:5] for category in ("cat", "wine glass", "yoga")}
+    contact_sheet(chosen, tmp_path / "sheet.png", columns=4)
+    flat = {category: bitmaps.reshape(5, 784) for category, bitmaps in chosen.items()}
+    contact_sheet(flat, tmp_path / "again.png", columns=4)
+    assert (tmp_path / "sheet.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        grey = np.asarray(sheet.convert("L"))
+    assert grey[0].min() == grey[:, 0].min() == 255  # white paper
+    rows = grey[:, -(4 * 62 + 6) :]
+    inked = [
+        rows[6 + 62 * r : 62 * (r + 1), 62 * c : 62 * c + 56] for r in range(3) for c in range(4)
+    ]
+    assert len(inked) == 12
+    assert all(tile.min() < 60 for tile in inked)
+    assert grey[:, : -(4 * 62 + 6)].min() < 100  # the names
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{}, {"cat": np.zeros((3, 28, 28))}, {"cat": np.zeros((3, 27, 28), dtype=np.uint8)}],
+)
+def test_a_contact_sheet_of_something_else_is_refused(
+    tmp_path: Path, wrong: dict[str, NDArray[np.uint8]]
+) -> None:
+    with pytest.raises(ValueError, match="Received"):
+        contact_sheet(wrong, tmp_path / "sheet.png")
