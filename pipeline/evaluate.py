@@ -29,4 +29,4 @@ def run(params: Params, args: Namespace) -> None:
 
 
 if __name__ == "__main__":
-    stage.main("evaluate", __doc__ or "", run)
+    stage.main("evaluate", __doc__ or "", run, tensorflow=True)

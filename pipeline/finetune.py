@@ -6,11 +6,14 @@ from quickspine import stage
 from quickspine.params import Params
 
 
-def run(params: Params, args: Namespace) -> None:
+def check(params: Params) -> None:
     from quickspine.nets import pretrained
 
     chosen = params.finetune
-    pretrained.check(chosen.backbone, chosen.weights, chosen.image_size)  # before TensorFlow
+    pretrained.check(chosen.backbone, chosen.weights, chosen.image_size)
+
+
+def run(params: Params, args: Namespace) -> None:
     from quickspine.training import session
 
     place = stage.MODELS / f"finetune-{args.head}-{args.seed}"
@@ -20,4 +23,4 @@ def run(params: Params, args: Namespace) -> None:
 
 
 if __name__ == "__main__":
-    stage.main("finetune", __doc__ or "", run, trains=True)
+    stage.main("finetune", __doc__ or "", run, check=check, tensorflow=True, trains=True)

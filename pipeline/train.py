@@ -16,4 +16,4 @@ def run(params: Params, args: Namespace) -> None:
 
 
 if __name__ == "__main__":
-    stage.main("train", __doc__ or "", run, trains=True)
+    stage.main("train", __doc__ or "", run, tensorflow=True, trains=True)

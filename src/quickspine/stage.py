@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from quickspine.chatter import start_tensorflow
 from quickspine.errors import WrongInputError
 from quickspine.files import lock
 from quickspine.params import Params, load
@@ -22,13 +23,23 @@ EVALUATION = Path("evaluation")
 Work = Callable[[Params, argparse.Namespace], None]
 
 
-def main(stage: str, description: str, work: Work, *, trains: bool = False) -> None:
+def main(
+    stage: str,
+    description: str,
+    work: Work,
+    *,
+    check: Callable[[Params], None] = lambda params: None,
+    tensorflow: bool = False,
+    trains: bool = False,
+) -> None:
     """Run one stage and exit: 0 done, 2 wrong params or data, 1 anything else.
 
     Args:
         stage: its name in dvc.yaml.
         description: for --help.
         work: the stage itself.
+        check: raises WrongInputError where the params cannot work, before TensorFlow starts.
+        tensorflow: whether it needs TensorFlow.
         trains: whether it takes --head and --seed.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipeline.{stage}", description=description)
@@ -44,6 +55,9 @@ def main(stage: str, description: str, work: Work, *, trains: bool = False) -> N
         if trains:
             _check_choice("head", args.head, params.heads)
             _check_choice("seed", args.seed, params.seeds)
+        check(params)
+        if tensorflow:
+            start_tensorflow()
         with lock(name):
             work(params, args)
     except WrongInputError as error:

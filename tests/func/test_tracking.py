@@ -357,6 +357,12 @@ def test_nothing_is_made_to_attach_to(empty: Path, capsys: pytest.CaptureFixture
 
 def test_four_processes_start_at_once_on_an_empty_folder(empty: Path) -> None:
     program = """
+from quickspine.tracking.quiet import load, quiet
+
+with quiet():
+    load()
+    import mlflow.store.tracking.sqlalchemy_store
+print("ready", flush=True)
 seed = int(sys.stdin.readline())
 with tracked_run(params, stage="train", head="spinal", seed=seed) as run:
     for epoch in range(3):
@@ -364,7 +370,14 @@ with tracked_run(params, stage="train", head="spinal", seed=seed) as run:
 print(run.run_id)
 """
     children = [python(program, empty, stdin=subprocess.PIPE) for _ in range(4)]
-    answers = [child.communicate(f"{seed}\n") for seed, child in enumerate(children)]
+    for child in children:  # the slow imports behind them, they set off together
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    for seed, child in enumerate(children):
+        assert child.stdin is not None
+        child.stdin.write(f"{seed}\n")
+        child.stdin.flush()
+    answers = [child.communicate() for child in children]
     assert [error for _, error in answers] == [""] * 4
     assert {run.info.run_id for run in runs()} == {out.strip() for out, _ in answers}
     assert len(runs()) == 4

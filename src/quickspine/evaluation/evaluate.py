@@ -59,10 +59,11 @@ def evaluate(
     metrics = summarise(runs, labels, records.categories, data, params.evaluate)
     with whole_folder(place) as folder:
         write_json(folder / "metrics.json", metrics)
-        answers = {f"logits_{run.name}": run.logits for run in runs}
+        answers: dict[str, Any] = {f"logits_{run.name}": run.logits for run in runs}
         digests = np.array([records.digest, *(model.digest for model in trained)])
         names = np.array(["data", *(run.name for run in runs)])
-        np.savez(folder / "predictions.npz", labels=labels, names=names, digests=digests, **answers)
+        answers |= {"labels": labels, "names": names, "digests": digests}
+        np.savez(folder / "predictions.npz", **answers)
         drawn = figures.write(folder / "plots", runs, labels, records.categories, metrics)
         facts = {
             "command": "dvc repro",
@@ -104,7 +105,7 @@ def summary(metrics: dict[str, Any]) -> str:
     for stage, found in metrics["comparisons"].items():
         low, high = found["ci95"]
         lines.append(
-            f"  {stage}: spinal − dense {found['accuracy_difference'] * 100:+.2f} points "
+            f"  {stage}: spinal - dense {found['accuracy_difference'] * 100:+.2f} points "
             f"[{low * 100:+.2f}, {high * 100:+.2f}], p = {found['p_value']:.3g}: {found['verdict']}"
         )
     return "\n".join(lines)

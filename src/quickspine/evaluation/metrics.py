@@ -16,6 +16,8 @@ Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
 Bools = npt.NDArray[np.bool_]
 
+ROWS = 4096  # turned into float64 at once
+
 
 @dataclass(frozen=True, eq=False)
 class ModelRun:
@@ -106,8 +108,13 @@ def top_k_accuracy(logits: Floats, labels: Ints, k: int) -> float:
 def loss(logits: Floats, labels: Ints) -> float:
     """Mean cross-entropy in nats, in float64 and without overflow."""
     _check(logits, labels)
-    own = np.take_along_axis(logits, labels[:, None], axis=1)[:, 0].astype(np.float64)
-    return float((logsumexp(logits.astype(np.float64), axis=1) - own).mean())
+    total = 0.0
+    for start in range(0, len(labels), ROWS):
+        part = slice(start, start + ROWS)
+        some = logits[part].astype(np.float64)
+        own = np.take_along_axis(some, labels[part, None], axis=1)[:, 0]
+        total += float((logsumexp(some, axis=1) - own).sum())
+    return total / len(labels)
 
 
 def confusion(logits: Floats, labels: Ints) -> npt.NDArray[np.int64]:

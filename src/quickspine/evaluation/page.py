@@ -45,7 +45,9 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: .4r
   padding: .7rem .9rem; overflow-x: auto; }
 @media print { :root { --ink: #000; --soft: #444; --line: #bbb; --page: #fff; --card: #fff;
   --mark: #fff; } body { max-width: none; padding: 0; font-size: 10pt; }
-  .card, figure, tr { break-inside: avoid; } h2 { break-after: avoid; } }
+  .card, figure, tr { break-inside: avoid; } h2 { break-after: avoid; }
+  .pair { grid-template-columns: 1fr 1fr; } .pair svg, .wide svg { min-width: 0; }
+  .scroll { overflow: visible; } }
 """
 
 

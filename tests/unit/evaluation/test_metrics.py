@@ -83,7 +83,9 @@ def test_what_must_hold(case: tuple[Any, Any]) -> None:
     assert metrics.loss(shifted, labels) == pytest.approx(metrics.loss(logits, labels), abs=1e-9)
 
 
-def test_loss_as_scikit_learn() -> None:
+@pytest.mark.parametrize("rows", [4096, 7])
+def test_loss_as_scikit_learn(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "ROWS", rows)
     generator = np.random.default_rng(0)
     logits, labels = generator.normal(size=(50, 6)), generator.integers(0, 6, 50)
     odds = np.exp(logits)

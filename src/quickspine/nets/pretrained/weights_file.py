@@ -21,7 +21,7 @@ def load(model: keras.Model, path: str, name: str) -> None:
     Raises:
         WrongInputError: if the file cannot be read, or does not hold each of these weights.
     """
-    weights = [weight for weight in model.weights if np.issubdtype(weight.dtype, np.floating)]
+    weights = [weight for weight in model.weights if keras.backend.is_float_dtype(weight.dtype)]
     # Keras merely warns of layers that a file lacks, and of files that older versions wrote:
     # only a weight that is still not a number was surely not loaded.
     for weight in weights:

