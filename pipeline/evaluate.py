@@ -8,7 +8,7 @@ from quickspine.params import Params
 
 def run(params: Params, args: Namespace) -> None:
     from quickspine.dataset.reader import open_records
-    from quickspine.evaluation import evaluate, models
+    from quickspine.evaluation import evaluate, models, summary
     from quickspine.tracking import attach, tracked_run
 
     records = open_records(stage.RECORDS)
@@ -21,8 +21,8 @@ def run(params: Params, args: Namespace) -> None:
     ) as tracked:
         sheet = stage.SUBSET / "contact-sheet.png"
         metrics, own = evaluate.evaluate(params, trained, records, stage.EVALUATION, sheet)
-        print(evaluate.summary(metrics))
-        tracked.log_metrics(evaluate.flat(metrics))
+        print(summary.words(metrics))
+        tracked.log_metrics(summary.flat(metrics))
         tracked.log_artifact(stage.EVALUATION, "evaluation")
         for digest, values in own.items():
             attach(params.tracking, digest, values)

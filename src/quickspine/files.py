@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -36,8 +37,10 @@ def digest(value: Any) -> str:
 
 def _sweep(place: Path) -> None:
     """Remove what a killed writer of the same place left behind (the lock is ours)."""
-    for old in place.parent.glob(f"{PARTIAL}{place.name}-*"):
-        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    ours = re.compile(re.escape(f"{PARTIAL}{place.name}-") + r"(\d+|old)")
+    for old in list(place.parent.iterdir()):
+        if ours.fullmatch(old.name):  # another place's name may begin with ours
+            shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
 
 
 def _sync(path: Path) -> None:
@@ -61,6 +64,7 @@ def whole_folder(place: Path) -> Iterator[Path]:
     place.parent.mkdir(parents=True, exist_ok=True)
     _sweep(place)
     partial = place.parent / f"{PARTIAL}{place.name}-{os.getpid()}"
+    old = place.parent / f"{PARTIAL}{place.name}-old"
     partial.mkdir()
     try:
         yield partial
@@ -69,14 +73,13 @@ def whole_folder(place: Path) -> Iterator[Path]:
                 _sync(Path(root, name))
             _sync(Path(root))
         if place.exists():
-            old = place.parent / f"{PARTIAL}{place.name}-old"
             place.rename(old)
-            partial.rename(place)
-            shutil.rmtree(old)
-        else:
-            partial.rename(place)
+        partial.rename(place)
         _sync(place.parent)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
+        if old.exists() and not place.exists():  # interrupted between the two renames
+            old.rename(place)
         shutil.rmtree(partial, ignore_errors=True)
 
 
@@ -84,6 +87,7 @@ def whole_folder(place: Path) -> Iterator[Path]:
 def whole_file(place: Path) -> Iterator[Path]:
     """A path beside `place` to write; renamed to `place` if the block ends well."""
     place.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(place)
     partial = place.parent / f"{PARTIAL}{place.name}-{os.getpid()}"
     try:
         yield partial
@@ -107,7 +111,7 @@ def read_json(place: Path, made_by: str) -> Any:
         value = json.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WrongInputError(f"{place}: missing; run: dvc repro {made_by}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise WrongInputError(f"{place}: damaged ({error}); run: dvc repro -f {made_by}") from None
     if not isinstance(value, dict):
         raise WrongInputError(f"{place}: not a JSON object; run: dvc repro -f {made_by}")
@@ -127,18 +131,27 @@ def lock(name: str, wait_s: float = 600.0) -> Iterator[None]:
     try:
         held.acquire(timeout=0)
     except Timeout:
-        who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+        who = _named(holder)
         print(f"{name}: waiting for {who}, up to {wait_s:.0f} s", file=sys.stderr, flush=True)
         try:
             held.acquire(timeout=wait_s)
         except Timeout:
             raise WrongInputError(
-                f"{name}: still held by {who} after {wait_s:.0f} s; end it, then run this again"
+                f"{name}: still held by {_named(holder)} after {wait_s:.0f} s; "
+                "end it, then run this again"
             ) from None
     try:
         started = time.strftime("%Y-%m-%d %H:%M:%S")
         holder.write_text(f"process {os.getpid()} (since {started})", encoding="utf-8")
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        holder.unlink(missing_ok=True)  # while it is ours: the next one writes its own name
         held.release()
+
+
+def _named(holder: Path) -> str:
+    """Who holds the lock; it may be letting go this moment, or not have written its name yet."""
+    try:
+        return holder.read_text(encoding="utf-8") or "another process"
+    except OSError:
+        return "another process"

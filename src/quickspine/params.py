@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import json
 from collections import Counter
@@ -11,13 +12,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.composer import Composer, ComposerError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from quickspine import categories as known
 from quickspine.errors import WrongInputError
 from quickspine.files import digest
 
-MAX_BYTES = 1 << 20  # a params.yaml beyond this is something else
+MAX_BYTES = 1 << 17  # a params.yaml beyond this is something else, and takes seconds to read
+MAX_DEPTH = 32  # lists and keys inside each other
+MAX_VALUE = 4096  # characters of a key or value
+MAX_SHOWN = 20  # lines of an error, or categories in one: a whole file of them helps nobody
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=10)]
@@ -35,11 +40,19 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
-def _no_twins(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def _twins(values: tuple[Any, ...]) -> str:
+    """What to say about values that are listed more than once; empty where there are none."""
     twins = [value for value, count in Counter(values).items() if count > 1]
-    if twins:
-        raise ValueError(f"holds {', '.join(map(repr, twins))} more than once; list each once")
-    return values
+    return f"holds {_listed(twins)} more than once; list each once" if twins else ""
+
+
+def _stranger(name: str) -> str:
+    return f"{_shown(name)}: {known.unknown(name, known.quickdraw())}"
+
+
+def _listed(values: list[Any]) -> str:
+    more = f" and {len(values) - MAX_SHOWN} more" if len(values) > MAX_SHOWN else ""
+    return ", ".join(map(_shown, values[:MAX_SHOWN])) + more
 
 
 class Data(Section):
@@ -55,18 +68,20 @@ class Data(Section):
     @field_validator("categories")
     @classmethod
     def _drawable(cls, names: tuple[str, ...], info: Any) -> tuple[str, ...]:
-        _no_twins(names)
-        wrong = []
-        for name in names:
-            problem = known.unknown(name, known.quickdraw())
-            doodled = info.data.get("source") == "doodles"
-            if problem is None and doodled and name not in known.DOODLES:
-                problem = "not among the doodles; set data.source: quickdraw, or use "
-                problem += ", ".join(known.DOODLES)
-            if problem:
-                wrong.append(f"{_shown(name)}: {problem}")
-        if wrong:
-            raise ValueError("; ".join(wrong))
+        wrong = [_twins(names)]
+        strangers = [name for name in names if name not in known.quickdraw()]
+        wrong += [_stranger(name) for name in strangers[:MAX_SHOWN]]
+        if len(strangers) > MAX_SHOWN:
+            wrong.append(f"and {len(strangers) - MAX_SHOWN} more that are none")
+        if info.data.get("source") == "doodles":
+            others = set(names) - set(strangers) - set(known.DOODLES)
+            if others:
+                wrong.append(
+                    f"not among the doodles: {_listed(sorted(others))}; set data.source: "
+                    f"quickdraw, or use {', '.join(known.DOODLES)}"
+                )
+        if any(wrong):
+            raise ValueError("; ".join(filter(None, wrong)))
         return names
 
 
@@ -108,6 +123,7 @@ class Heads(Section):
     sub_layers: Annotated[int, Field(ge=1, le=64)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     batch_norm: bool
+    warmup_epochs: Annotated[float, Field(ge=0, le=1000)]
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)]
     precision: Precision
     deterministic: bool
@@ -122,7 +138,6 @@ class Train(Heads):
     epochs: Epochs
     learning_rate: Rate
     schedule: Literal["cosine", "plateau"]
-    warmup_epochs: Annotated[float, Field(ge=0, le=1000)]
     plateau_patience: Epochs
     plateau_factor: Annotated[float, Field(gt=0, lt=1)]
     early_stopping: Epochs | None
@@ -177,7 +192,9 @@ class Params(Section):
     @field_validator("seeds", "heads")
     @classmethod
     def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        return _no_twins(values)
+        if problem := _twins(values):
+            raise ValueError(problem)
+        return values
 
     def flat(self) -> dict[str, Any]:
         """Dotted key to value, for MLflow."""
@@ -211,45 +228,101 @@ def load(path: str | Path = "params.yaml") -> Params:
     path = Path(path)
     values = _read(path)
     try:
-        text = json.dumps(values, allow_nan=True, default=str)
-        return Params.model_validate_json(text)
+        return Params.model_validate(_tuples(values))
     except ValidationError as error:
-        lines = [_explain(detail) for detail in error.errors(include_url=False)]
-    except (RecursionError, ValueError, TypeError) as error:
-        lines = [f"{type(error).__name__}: {error}; write plain nested keys and values"]
+        details = _heard(error.errors(include_url=False))
+    lines = [_explain(detail) for detail in details[:MAX_SHOWN]]
+    if len(details) > MAX_SHOWN:
+        lines.append(f"and {len(details) - MAX_SHOWN} more")
     raise WrongInputError(
-        "\n".join([f"{path}: {len(lines)} wrong", *(f"  {line}" for line in lines)])
+        "\n".join([f"{path}: {len(details)} wrong", *(f"  {line}" for line in lines)])
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+class _Plain(Composer):
+    """Keys, lists and values as they stand: what may hide an explosion is refused unread.
+
+    A few aliases of aliases grow to billions of values, nesting exhausts the stack, and ruamel
+    raises whatever comes on tags that do not fit their values.
+    """
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose one node, and what is in it."""
+        event = self.parser.peek_event()
+        problem = ""
+        if getattr(event, "anchor", None) is not None:
+            problem = f"an anchor or alias ({event.anchor}); write the value itself"
+        elif getattr(event, "ctag", None) is not None:
+            problem = f"a tag ({event.ctag}); write the plain value"
+        elif len(getattr(event, "value", None) or "") > MAX_VALUE:
+            problem = f"more than {MAX_VALUE} characters in one piece; shorten it"
+        elif self._depth >= MAX_DEPTH:
+            problem = f"nested more than {MAX_DEPTH} deep; write plain nested keys and values"
+        if problem:
+            raise ComposerError(None, None, problem, event.start_mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+def _read(path: Path) -> dict[Any, Any]:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Plain
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise WrongInputError(
-                f"{path}: {len(data)} bytes; a params file has at most {MAX_BYTES}"
+                f"{path}: more than {MAX_BYTES} bytes; a params file has at most as many"
             )
-        values = YAML(typ="safe", pure=True).load(data.decode("utf-8"))
+        values = yaml.load(data.decode("utf-8"))
     except FileNotFoundError:
         raise WrongInputError(f"{path}: missing; run this from the project's root") from None
     except OSError as error:
         raise WrongInputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        summary = " ".join(str(error).split())[:400]
+    except (YAMLError, ValueError, RecursionError) as error:
         raise WrongInputError(
-            f"{path}: not readable as YAML ({summary}); mend that place"
+            f"{path}: not readable as YAML ({_summary(error)}); mend that place"
         ) from None
     if not isinstance(values, dict):
-        kind = type(values).__name__
+        kind = "nothing" if values is None else f"a {type(values).__name__}"
         raise WrongInputError(
             f"{path}: holds {kind} instead of keys; see params.yaml in the project"
         )
     return values
 
 
+def _summary(error: Exception) -> str:
+    if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
+        line = error.problem_mark.line + 1
+        # Of a key written twice ruamel shows the values too, before it has read them.
+        return f"line {line}: {error.problem.partition(' with value ')[0]}"
+    return " ".join(str(error).split())[:400]
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, which strict validation wants."""
+    if isinstance(value, dict):
+        return {key: _tuples(inner) for key, inner in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _heard(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without "too short" about a list whose entries are wrong: pydantic counts the right ones."""
+    parents = {detail["loc"][:-1] for detail in details}
+    return [d for d in details if d["type"] != "too_short" or d["loc"] not in parents]
+
+
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
-    text = repr(text) if isinstance(value, str) else text
+    if isinstance(value, datetime.date):
+        return f"{value}, a date; put it in quotes"
+    try:
+        text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+    except (TypeError, ValueError):  # keys that are dates; numbers of thousands of digits
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -275,5 +348,6 @@ def _explain(detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return f"{key}: missing; add it (the project's params.yaml shows it)"
     message = detail["msg"].removeprefix("Value error, ")
+    message = message.replace("Tuple", "list", 1)
     message = message[:1].lower() + message[1:] if message.startswith("Input") else message
     return f"{key}: {message}. Received: {_shown(detail['input'])}"

@@ -18,8 +18,9 @@ from numpy.lib import format as numpy_format
 from quickspine import files
 from quickspine.errors import WrongInputError
 from quickspine.params import Data
-from quickspine.sources import Fetched, download, mirror, npy, quickdraw
+from quickspine.sources import Fetched, download, mirror, npy, quickdraw, resume
 from quickspine.sources import fetch as fetch_source
+from quickspine.sources.partial import Partial
 from tests.mirror_server import Fault, MirrorServer
 
 NAMES = ("cat", "The Mona Lisa", "t-shirt", "ice cream")
@@ -197,7 +198,7 @@ def test_too_few_is_known_before_the_drawings_travel(root: Path) -> None:
     with MirrorServer(root) as server:
         data = params(server.url, NAMES, drawings_per_category=ROWS + 1)
         refused(data, "4 of 4", f"lower data.drawings_per_category to {ROWS}", "allow_fewer: true")
-        assert server.bytes_sent == len(NAMES) * download.FIRST + 1
+        assert server.bytes_sent == len(NAMES) * resume.FIRST + 1
 
 
 @pytest.mark.parametrize("form", ["folder", "web"])
@@ -475,7 +476,7 @@ def test_a_full_disk_is_known_before_the_drawings_travel(
     with MirrorServer(root) as server:
         data = params(server.url if form == "web" else root, allow_fewer=allow)
         refused(data, "data.drawings_per_category", "0.1 MB are needed")
-        assert server.bytes_sent <= 2 * download.FIRST + 1
+        assert server.bytes_sent <= 2 * resume.FIRST + 1
         fetch(params(data.mirror, drawings_per_category=ROWS - 1, allow_fewer=allow))
 
 
@@ -485,7 +486,7 @@ def test_a_fault_of_our_own_stops_all_and_is_not_hidden(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(download.Partial, "begin", full)
+    monkeypatch.setattr(Partial, "begin", full)
     with MirrorServer(root) as server, pytest.raises(OSError, match="No space left"):
         fetch(params(server.url, NAMES))
 

@@ -12,11 +12,11 @@ import tensorflow as tf
 from quickspine.dataset import SPLITS
 from quickspine.dataset.example import parse
 from quickspine.errors import WrongInputError
-from quickspine.files import read_json, sha256
+from quickspine.files import digest, read_json, sha256
 from quickspine.randomness import derive
 
-# Shards are shuffled inside and among each other; the buffer mixes neighbours on top of that.
-SHUFFLE_BUFFER = 16_384  # examples: 13 MB
+# Shards are shuffled inside and among each other; blocks mix neighbours on top of that.
+SHUFFLE_BLOCK = 16_384  # examples: 13 MB
 PREFETCH = 4  # batches
 
 
@@ -49,7 +49,8 @@ class RecordSet:
 
     def serialised(self, split: str, order: np.random.Generator | None = None) -> Any:
         """A tf.data.Dataset of serialised Examples; `order` shuffles the shards."""
-        names = [str(self.folder / s["file"]) for s in self.manifest["splits"][split]["shards"]]
+        shards = self.manifest["splits"][split]["shards"]
+        names = [str(_place(self.folder, shard["file"])) for shard in shards]
         if order is not None:
             names = [names[index] for index in order.permutation(len(names))]
         return tf.data.TFRecordDataset(names, buffer_size=1 << 20)
@@ -73,10 +74,23 @@ class RecordSet:
         """
         chosen = derive(seed, "order", epoch)
         data = self.serialised(split, np.random.default_rng(chosen))
-        data = data.shuffle(SHUFFLE_BUFFER, seed=chosen, reshuffle_each_iteration=False)
-        data = data.batch(batch_size, drop_remainder=True)
+        data = _shuffled(data, chosen).batch(batch_size, drop_remainder=True)
         data = data.map(lambda batch: parse(batch, self.shape), num_parallel_calls=2)
         return data.with_options(steady())
+
+
+def _shuffled(data: Any, seed: int) -> Any:
+    """Shuffle block by block: `Dataset.shuffle` would also depend on tf.random.set_seed."""
+
+    def shuffle(number: Any, block: Any) -> Any:
+        key = tf.stack([tf.constant(seed, tf.int64), number])
+        return tf.random.experimental.stateless_shuffle(block, key)
+
+    return data.batch(SHUFFLE_BLOCK).enumerate().map(shuffle).unbatch()
+
+
+def _place(folder: Path, name: Any) -> Path:
+    return folder / Path(str(name)).name  # inside the folder, whatever a manifest says
 
 
 def steady() -> Any:
@@ -88,10 +102,10 @@ def steady() -> Any:
 
 
 def open_records(folder: Path) -> RecordSet:
-    """Open a records folder after comparing every shard with its digest.
+    """Open a records folder after comparing manifest and shards with their digests.
 
     Raises:
-        WrongInputError: naming the first shard that is missing or damaged.
+        WrongInputError: naming the manifest or the first shard that is missing or damaged.
     """
     path = folder / "manifest.json"
     manifest = read_json(path, "tfrecords")
@@ -101,11 +115,13 @@ def open_records(folder: Path) -> RecordSet:
             (str(s["file"]), int(s["bytes"]), str(s["sha256"]), int(s["examples"])) for s in shards
         ]
         records = RecordSet(folder, manifest)
-        _ = records.categories, records.shape, records.digest
+        _ = records.categories, records.shape
+        if digest({k: v for k, v in manifest.items() if k != "digest"}) != records.digest:
+            raise ValueError("its digest is that of another one")
     except (KeyError, TypeError, ValueError) as error:
         raise WrongInputError(f"{path}: damaged ({error!r}); run: dvc repro -f tfrecords") from None
     for name, size, content, examples in expected:
-        shard = folder / Path(name).name
+        shard = _place(folder, name)
         if not shard.is_file() or shard.stat().st_size != size or sha256(shard) != content:
             raise WrongInputError(
                 f"{shard}: not the shard of {examples} drawings that was written; "

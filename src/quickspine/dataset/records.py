@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from quickspine.dataset import SPLITS
 from quickspine.dataset.example import Serialiser
-from quickspine.dataset.raw import CHUNK
+from quickspine.dataset.raw import CHUNK, FACTS, opened, side_of
 from quickspine.errors import WrongInputError
 from quickspine.files import digest, read_json, sha256, whole_folder, write_json
 from quickspine.params import Records
@@ -34,15 +33,14 @@ def write(params: Records, subset: Path, place: Path) -> dict[str, Any]:
     Returns:
         The manifest; its `digest` names the data in MLflow.
     """
-    source = read_json(subset / "manifest.json", "preprocess")
+    source = _source(subset / "manifest.json")
     with whole_folder(place) as folder:
         splits = {}
         for split in SPLITS:
             shards = _write_split(params, subset, folder, split, source)
             splits[split] = {"examples": sum(s["examples"] for s in shards), "shards": shards}
-        facts = ("source", "synthetic", "licence", "attribution")
         manifest = {
-            **{name: source[name] for name in facts},
+            **{name: source[name] for name in FACTS if name != "side"},
             "categories": source["categories"],
             "shape": [source["side"], source["side"], 1],
             "splits": splits,
@@ -52,6 +50,23 @@ def write(params: Records, subset: Path, place: Path) -> dict[str, Any]:
     return manifest
 
 
+def _source(path: Path) -> dict[str, Any]:
+    """What preprocess made, with everything in it that is needed here."""
+    source: dict[str, Any] = read_json(path, "preprocess")
+    try:
+        _ = [source[name] for name in FACTS], side_of(source)
+        for split in SPLITS:
+            counts = source["splits"][split]["categories"]
+            total = sum(counts[category] for category in source["categories"])
+            if source["splits"][split]["drawings"] != total:
+                raise ValueError(f"the categories of {split} do not sum to its drawings")
+    except (KeyError, TypeError, ValueError) as error:
+        raise WrongInputError(
+            f"{path}: damaged ({error!r}); run: dvc repro -f preprocess"
+        ) from None
+    return source
+
+
 def _write_split(
     params: Records, subset: Path, folder: Path, split: str, source: dict[str, Any]
 ) -> list[dict[str, Any]]:
@@ -59,7 +74,7 @@ def _write_split(
     total = int(source["splits"][split]["drawings"])
     serialise = Serialiser(pixels)
     record = len(serialise(np.zeros(pixels, np.uint8), len(source["categories"]) - 1)) + FRAMING
-    count = max(1, round(total * record / (params.shard_mebibytes * 2**20)))
+    count = max(1, min(total, round(total * record / (params.shard_mebibytes * 2**20))))
     row = np.dtype([("label", "<u4"), ("image", "u1", (pixels,))])
     dealt = [folder / f"dealt-{number:05d}" for number in range(count)]
     _deal(params, subset, split, source, row, dealt)
@@ -89,14 +104,12 @@ def _deal(
     """Append each drawing of a split to the file of its shard."""
     for path in dealt:
         path.touch()
+    pixels = int(source["side"]) ** 2
     for label, category in enumerate(source["categories"]):
         path = subset / split / f"{label:05d}.npy"
-        try:
-            drawings: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-            if len(drawings) != source["splits"][split]["categories"][category]:
-                raise ValueError(f"{len(drawings)} drawings, not what the manifest says")
-        except (OSError, ValueError, EOFError, KeyError) as error:
-            raise WrongInputError(f"{path}: {error}; run: dvc repro -f preprocess") from None
+        drawings = opened(
+            path, source["splits"][split]["categories"][category], pixels, "preprocess"
+        )
         random = np.random.default_rng(derive(params.seed, "deal", split, category))
         for start in range(0, len(drawings), CHUNK):
             rows = np.empty(min(CHUNK, len(drawings) - start), row)

@@ -45,6 +45,11 @@ def preprocess(params: Params, raw_folder: Path, place: Path) -> dict[str, Any]:
     raw = Raw(raw_folder, params.data.categories)
     raw.check()
     limit = params.data.drawings_per_category
+    if min(raw.rows) < limit and not params.data.allow_fewer:
+        raise WrongInputError(
+            f"data.drawings_per_category: {limit} asked for, {min(raw.rows)} in {raw_folder}; "
+            "run: dvc repro fetch"
+        )
     with whole_folder(place) as folder:
         total = sum(min(rows, limit) for rows in raw.rows)
         splits = np.memmap(folder / "splits", np.uint8, "w+", shape=(max(1, total),))
@@ -54,9 +59,8 @@ def preprocess(params: Params, raw_folder: Path, place: Path) -> dict[str, Any]:
         (folder / "splits").unlink()
         _check_counts(counts, params)
         contact_sheet(sheet, folder / "contact-sheet.png", SHEET_COLUMNS)
-        facts = ("source", "synthetic", "licence", "attribution", "side")
         manifest = {
-            **{name: raw.manifest[name] for name in facts},
+            **raw.facts,
             "categories": list(raw.categories),
             "chosen": total,
             "blank": blank,
@@ -104,7 +108,7 @@ def _write(
     raw: Raw, limit: int, splits: NDArray[np.uint8], folder: Path
 ) -> tuple[dict[str, dict[str, int]], dict[str, NDArray[np.uint8]]]:
     """Write the files of the splits; return their counts and the contact sheet's drawings."""
-    side = int(raw.manifest["side"])
+    side = raw.side
     counts: dict[str, dict[str, int]] = {name: {} for name in SPLITS}
     sheet: dict[str, NDArray[np.uint8]] = {}
     for name in SPLITS:

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from quickspine.dataset import SPLITS
 from quickspine.dataset.reader import RecordSet
 from quickspine.evaluation import figures, report
 from quickspine.evaluation.comparison import DataInfo, summarise
@@ -79,7 +78,7 @@ def evaluate(
 def _own(metrics: dict[str, Any], model: Trained, params: Params) -> dict[str, float]:
     """The test metrics of one model, under the names that MLflow shows."""
     whole = metrics["models"][f"{model.stage}-{model.head}"]
-    position = params.seeds.index(model.seed)
+    position = whole["seeds"].index(model.seed)
     top = f"top{params.evaluate.top_k}_accuracy"
     return {
         "test_accuracy": whole["accuracy"]["runs"][position],
@@ -87,37 +86,3 @@ def _own(metrics: dict[str, Any], model: Trained, params: Params) -> dict[str, f
         "test_loss": whole["loss"]["runs"][position],
         "latency_ms": whole["latency_ms"],
     }
-
-
-def summary(metrics: dict[str, Any]) -> str:
-    """The result in a few lines, for the terminal."""
-    data = metrics["data"]
-    kind = " (synthetic drawings)" if data["synthetic"] else ""
-    counts = ", ".join(f"{data[split]} {split}" for split in SPLITS)
-    lines = [f"{data['source']}{kind}, {len(data['categories'])} categories: {counts}"]
-    for name, model in metrics["models"].items():
-        accuracy = model["accuracy"]
-        lines.append(
-            f"  {name:<16} {accuracy['mean']:7.2%} ± {accuracy['std']:.2%} of "
-            f"{len(accuracy['runs'])} seeds, {model['parameters']:,} parameters "
-            f"(head {model['head_parameters']:,}), {model['latency_ms']:.2f} ms a drawing"
-        )
-    for stage, found in metrics["comparisons"].items():
-        low, high = found["ci95"]
-        lines.append(
-            f"  {stage}: spinal - dense {found['accuracy_difference'] * 100:+.2f} points "
-            f"[{low * 100:+.2f}, {high * 100:+.2f}], p = {found['p_value']:.3g}: {found['verdict']}"
-        )
-    return "\n".join(lines)
-
-
-def flat(metrics: dict[str, Any]) -> dict[str, float]:
-    """Means, differences and p-values under dotted names, for MLflow."""
-    found: dict[str, float] = {}
-    for name, model in metrics["models"].items():
-        found[f"{name}.test_accuracy"] = model["accuracy"]["mean"]
-        found[f"{name}.latency_ms"] = model["latency_ms"]
-    for stage, comparison in metrics["comparisons"].items():
-        found[f"{stage}.accuracy_difference"] = comparison["accuracy_difference"]
-        found[f"{stage}.p_value"] = comparison["p_value"]
-    return found

@@ -16,8 +16,10 @@ def front(shape: tuple[int, int, int], image_size: int) -> keras.Model:
     Values stay 0 to 255; a grey drawing gets three equal channels.
     """
     inputs = keras.Input(shape, dtype="uint8", name="drawing")
+    # Resizing gives back the type it got: from uint8 it would cut every value to a whole number.
+    values = keras.layers.Rescaling(1.0, dtype="float32", name="values")(inputs)
     resize = keras.layers.Resizing(image_size, image_size, interpolation="bilinear", name="resize")
-    values = resize(inputs)
+    values = resize(values)
     if shape[2] == 1:
         values = keras.layers.Concatenate(name="colour")([values, values, values])
     return keras.Model(inputs, values, name="front")

@@ -10,7 +10,9 @@ import keras
 from quickspine.randomness import derive
 
 
-def linear(units: int, fan_in: int, name: str, seed: int, scheme: str) -> keras.layers.Dense:
+def linear(
+    units: int, fan_in: int, name: str, seed: int, scheme: str, dtype: Any = None
+) -> keras.layers.Dense:
     """A linear layer with seeded initial weights.
 
     Args:
@@ -20,6 +22,7 @@ def linear(units: int, fan_in: int, name: str, seed: int, scheme: str) -> keras.
         seed: of the whole network.
         scheme: "pytorch" draws kernel and bias from U(±1/√fan_in), as nn.Linear does;
             "keras" is Glorot's uniform kernel and a zero bias.
+        dtype: of the layer, a name or a dtype policy; None takes the global policy.
     """
     kernel: Any
     bias: Any = "zeros"
@@ -30,7 +33,11 @@ def linear(units: int, fan_in: int, name: str, seed: int, scheme: str) -> keras.
     else:
         kernel = keras.initializers.GlorotUniform(seed=derive(seed, name, "kernel"))
     return keras.layers.Dense(
-        units, kernel_initializer=kernel, bias_initializer=bias, name=name.rpartition("/")[2]
+        units,
+        kernel_initializer=kernel,
+        bias_initializer=bias,
+        name=name.rpartition("/")[2],
+        dtype=dtype,
     )
 
 

@@ -24,6 +24,11 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
         self, momentum: float = PYTORCH_MOMENTUM, epsilon: float = PYTORCH_EPSILON, **rest: Any
     ) -> None:
         super().__init__(momentum=momentum, epsilon=epsilon, **rest)
+        if self.axis != -1 or not self.center or not self.scale:
+            raise ValueError(
+                "FusedBatchNormalization scales and shifts the last axis. Received: "
+                f"axis={self.axis}, center={self.center}, scale={self.scale}"
+            )
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         learn = bool(training) and self.trainable
@@ -42,7 +47,12 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
             is_training=learn,
         )
         if learn:
-            rest = 1 - self.momentum
-            self.moving_mean.assign(mean * self.momentum + batch_mean * rest)
-            self.moving_variance.assign(variance * self.momentum + batch_variance * rest)
+            # A replica's share of a batch may be empty, and its statistics are not numbers then.
+            rest = tf.cast(tf.shape(maps)[0] > 0, tf.float32) * (1 - self.momentum)
+            self.moving_mean.assign(_towards(mean, batch_mean, rest))
+            self.moving_variance.assign(_towards(variance, batch_variance, rest))
         return outputs if inputs.shape.rank == 4 else outputs[:, 0, 0, :]
+
+
+def _towards(old: Any, new: Any, share: Any) -> Any:
+    return old * (1 - share) + tf.math.multiply_no_nan(new, share)

@@ -11,8 +11,9 @@ Example:
         run.log_model(Path("models/train-spinal-1"), input_shape=(28, 28, 1), classes=24)
 """
 
+from quickspine.tracking.block import tracked_run
 from quickspine.tracking.later import attach
-from quickspine.tracking.run import TrackedRun, tracked_run
+from quickspine.tracking.run import TrackedRun
 from quickspine.tracking.stale import sweep
 from quickspine.tracking.store import project_root, store_uri
 

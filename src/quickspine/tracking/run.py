@@ -1,25 +1,23 @@
-"""One tracked run: a context manager that never stands in the way of the work inside."""
+"""One tracked run: what can be logged to it, none of which stands in the way of the work."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from quickspine.files import sha256
-from quickspine.params import Params, Tracking
-from quickspine.tracking.environment import environment, git_facts
+from quickspine.params import Tracking
+from quickspine.tracking.environment import environment
+from quickspine.tracking.facts import dataset_input, texts
 from quickspine.tracking.model import log_model
-from quickspine.tracking.quiet import masked, quiet, warn
+from quickspine.tracking.quiet import quiet, warn
 from quickspine.tracking.stale import identity, sweep_store
 from quickspine.tracking.store import Store, open_store, store_uri
 
 SAMPLING_S = 5.0  # seconds between two samples of the system metrics
-DATASET_DIGEST = 36  # characters that MLflow keeps of a dataset's digest
 PARAMS_A_CALL = 100  # MLflow's limit
 
 T = TypeVar("T")
@@ -46,6 +44,38 @@ class TrackedRun:
     def tracked(self) -> bool:
         """Whether what is logged now arrives."""
         return self._store is not None
+
+    def start(self, name: str, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Open the store, close what kills left there, and begin the run."""
+        self._name, self._params = name, dict(params)
+        try:
+            with quiet():
+                store = open_store(self._tracking, self._root)
+                from mlflow.entities import Param
+
+                sweep_store(store)
+                run = store.client.create_run(
+                    store.experiment_id, run_name=name, tags={**identity(), **tags}
+                )
+                self.run_id, self._store = run.info.run_id, store
+                pairs = [Param(key, value) for key, value in params.items()]
+                for first in range(0, len(pairs), PARAMS_A_CALL):
+                    chunk = pairs[first : first + PARAMS_A_CALL]
+                    store.client.log_batch(self.run_id, params=chunk, synchronous=True)
+                text = json.dumps(environment(), indent=2)
+                store.client.log_text(self.run_id, text, "environment.json")
+                if self._tracking.system_metrics:
+                    self._watch()
+        except Exception as error:
+            self._give_up("start a run", error)
+
+    def log_dataset(self, name: str, digest: str, facts: Mapping[str, Any]) -> None:
+        """Show a data set, its digest and facts about it with the run."""
+
+        def call(store: Store) -> None:
+            store.client.log_inputs(self.run_id, [dataset_input(name, digest, facts)])
+
+        self._attempt("log the data set", call)
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float | None]) -> None:
         """Log the metrics of an epoch (its number is the step); None values are left out."""
@@ -76,7 +106,7 @@ class TrackedRun:
         def call(store: Store) -> None:
             from mlflow.entities import RunTag
 
-            pairs = [RunTag(key, value) for key, value in _texts(tags).items()]
+            pairs = [RunTag(key, value) for key, value in texts(tags).items()]
             store.client.log_batch(self.run_id, tags=pairs, synchronous=True)
 
         self._attempt("set tags", call)
@@ -123,7 +153,19 @@ class TrackedRun:
     def finish(self, model_digest: str | None = None) -> None:
         """End the run well; the end of the `with` block does the same."""
         self.set_tags({"model_digest": model_digest})
-        self._end("FINISHED")
+        self.end("FINISHED")
+
+    def end(self, status: str) -> None:
+        """End the run as FINISHED, FAILED or KILLED; what is logged later goes nowhere."""
+
+        def call(store: Store) -> None:
+            monitor, self._monitor = self._monitor, None
+            if monitor is not None:
+                monitor.finish()
+            store.client.set_terminated(self.run_id, status=status)
+
+        self._attempt("end the run", call)
+        self._store = None
 
     def _attempt(self, doing: str, call: Callable[[Store], T]) -> T | None:
         if self._store is None:
@@ -142,29 +184,6 @@ class TrackedRun:
             self._monitor._shutdown_event.set()  # as the fault did
             self._monitor = None
 
-    def _start(self, name: str, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        self._name, self._params = name, dict(params)
-        try:
-            with quiet():
-                store = open_store(self._tracking, self._root)
-                from mlflow.entities import Param
-
-                sweep_store(store)
-                run = store.client.create_run(
-                    store.experiment_id, run_name=name, tags={**identity(), **tags}
-                )
-                self.run_id, self._store = run.info.run_id, store
-                pairs = [Param(key, value) for key, value in params.items()]
-                for first in range(0, len(pairs), PARAMS_A_CALL):
-                    chunk = pairs[first : first + PARAMS_A_CALL]
-                    store.client.log_batch(self.run_id, params=chunk, synchronous=True)
-                text = json.dumps(environment(), indent=2)
-                store.client.log_text(self.run_id, text, "environment.json")
-                if self._tracking.system_metrics:
-                    self._watch()
-        except Exception as error:
-            self._give_up("start a run", error)
-
     def _watch(self) -> None:
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
@@ -172,114 +191,3 @@ class TrackedRun:
             self.run_id, sampling_interval=SAMPLING_S, tracking_uri=self._uri
         )
         self._monitor.start()
-
-    def _log_dataset(self, name: str, digest: str, facts: Mapping[str, Any]) -> None:
-        def call(store: Store) -> None:
-            from mlflow.entities import Dataset, DatasetInput, InputTag
-
-            dataset = Dataset(
-                name=name,
-                digest=digest[:DATASET_DIGEST],
-                source_type="quickspine",
-                source=json.dumps({"source": name}),
-                profile=json.dumps(facts, default=str),
-            )
-            tag = InputTag("mlflow.data.context", "training")
-            store.client.log_inputs(self.run_id, [DatasetInput(dataset, [tag])])
-
-        self._attempt("log the data set", call)
-
-    def _end(self, status: str) -> None:
-        def call(store: Store) -> None:
-            monitor, self._monitor = self._monitor, None
-            if monitor is not None:
-                monitor.finish()
-            store.client.set_terminated(self.run_id, status=status)
-
-        self._attempt("end the run", call)
-        self._store = None
-
-
-@contextlib.contextmanager
-def tracked_run(
-    params: Params,
-    *,
-    stage: str,
-    head: str | None = None,
-    seed: int | None = None,
-    sections: Sequence[str] = (),
-    device: str | None = None,
-    data_digest: str | None = None,
-    dataset: Mapping[str, Any] | None = None,
-    synthetic: bool | None = None,
-    tags: Mapping[str, Any] | None = None,
-    root: Path | None = None,
-) -> Iterator[TrackedRun]:
-    """Track what happens in the block as one run, named after stage, head and seed.
-
-    An exception in the block ends the run as FAILED; KeyboardInterrupt (Ctrl-C, and in a stage
-    SIGTERM too) and `sys.exit` with a signal's code as KILLED; each goes on to the caller.
-
-    Args:
-        params: the whole; `params.tracking` says where to.
-        stage: such as "train".
-        head: such as "spinal".
-        seed: of the training.
-        sections: of the params that the stage depends on; all, where empty. Never `tracking`.
-        device: what it trains on, such as "cpu".
-        data_digest: hex sha256 of the data set.
-        dataset: facts about the data set to show with it, such as counts.
-        synthetic: whether the drawings were made by a program.
-        tags: further ones; None values are left out.
-        root: the project; `project_root()` where None.
-
-    Yields:
-        The run; with `tracking.enabled: false`, one that does nothing.
-    """
-    run = TrackedRun(params.tracking, root)
-    if not params.tracking.enabled:
-        yield run
-        return
-    chosen = [name for name in sections or type(params).model_fields if name != "tracking"]
-    flat = {k: v for k, v in params.flat().items() if k.partition(".")[0] in chosen}
-    named = {"stage": stage, "head": head, "seed": seed}
-    facts = {
-        **named,
-        "params_digest": params.digest(*chosen),
-        "data_digest": data_digest,
-        "dvc_experiment": os.environ.get("DVC_EXP_NAME"),
-        "device": device,
-        "source": params.data.source,
-        "synthetic": synthetic,
-        **git_facts(),
-        **(tags or {}),
-    }
-    name = "-".join(str(part) for part in named.values() if part is not None)
-    try:
-        run._start(name, _texts(flat, none="null"), _texts(facts))
-        if data_digest is not None:
-            run._log_dataset(params.data.source, data_digest, dataset or {})
-        yield run
-    except BaseException as error:
-        run._end(_status(error))
-        raise
-    run._end("FINISHED")
-
-
-def _texts(values: Mapping[str, Any], none: str | None = None) -> dict[str, str]:
-    """Values as MLflow's texts: strings bare (without passwords), the rest as JSON."""
-    given = {key: none if value is None else value for key, value in values.items()}
-    return {
-        key: masked(value) if isinstance(value, str) else json.dumps(value, default=str)
-        for key, value in given.items()
-        if value is not None
-    }
-
-
-def _status(error: BaseException) -> str:
-    if isinstance(error, SystemExit):
-        if error.code in (None, 0):
-            return "FINISHED"
-        signalled = isinstance(error.code, int) and error.code > 128
-        return "KILLED" if signalled else "FAILED"
-    return "FAILED" if isinstance(error, Exception) else "KILLED"

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from quickspine.dataset.reader import RecordSet
+from quickspine.files import digest, sha256
 from quickspine.nets import finetuned, pretrained
-from quickspine.nets.pretrained.blocks import split
+from quickspine.nets.pretrained.blocks import freeze_normalisation, split
 from quickspine.nets.pretrained.folding import fold
 from quickspine.params import Params
-from quickspine.training.devices import Device
+from quickspine.training.devices import Device, exact
 from quickspine.training.features import kept, ordered, shuffled
 from quickspine.training.loop import Epoch, Fitted, Task, compiled_forward, fit, merit
 from quickspine.training.outputs import Outcome
@@ -48,20 +51,31 @@ def finetune(
         report: hears of every epoch, with its phase.
     """
     chosen = params.finetune
+    classes = len(records.categories)
+    # What is kept computes in plain float32, wherever the training runs: features and the file.
+    keras.config.set_dtype_policy("float32")
     front = finetuned.front(records.shape, chosen.image_size)
     backbone = pretrained.build(chosen.backbone, chosen.weights, chosen.image_size)
     trunk, tail = split(backbone, chosen.unfrozen_blocks)
-    maps, pooled = _frozen(params, records, device, front, trunk, tail)
+    with exact(device):
+        maps, pooled = _frozen(params, records, device, front, trunk, tail)
     labels = {name: _labels(records, name) for name in SPLITS}
     batch_size = min(chosen.batch_size, len(labels["train"]))
     steps = len(labels["train"]) // batch_size
 
+    # What trains is a network of its own, with the device's precision and copies on every replica.
+    keras.config.set_dtype_policy(device.policy)
     with device.strategy.scope():
-        layer = finetuned.head_on(backbone.outputs[0], chosen, head, len(records.categories), seed)
-        features = keras.Input(backbone.outputs[0].shape[1:], name="features")
+        copied = pretrained.build(chosen.backbone, chosen.weights, chosen.image_size)
+        blocks = split(copied, chosen.unfrozen_blocks)[1]
+        blocks.set_weights(tail.get_weights())
+        freeze_normalisation(blocks)
+        layer = finetuned.head_on(copied.outputs[0], chosen, head, classes, seed)
+        features = keras.Input(copied.outputs[0].shape[1:], name="features")
         alone = keras.Model(features, layer(features), name="head_alone")
-        cut = keras.Input(tail.inputs[0].shape[1:], name="cut")
-        together = keras.Model(cut, layer(tail(cut, training=False)), name="with_blocks")
+        cut = keras.Input(blocks.inputs[0].shape[1:], name="cut")
+        together = keras.Model(cut, layer(blocks(cut)), name="with_blocks")
+    keras.config.set_dtype_policy("float32")
 
     def phase(name: str, model: keras.Model, values: dict[str, Any], epochs: int) -> Fitted:
         rate = chosen.head_learning_rate if name == "head" else chosen.learning_rate
@@ -72,7 +86,7 @@ def finetune(
             validation=ordered(values["validation"], labels["validation"], 512),
             steps=steps,
             epochs=epochs,
-            schedule=Cosine(rate, epochs * steps),
+            schedule=Cosine(rate, epochs * steps, round(chosen.warmup_epochs * steps)),
             seed=seed,
         )
         return fit(task, device, lambda entry: report(name, entry))
@@ -89,6 +103,9 @@ def finetune(
         together.set_weights(second.weights if better else before)
         if better:
             best = {**second.best, "epoch": second.best["epoch"] + chosen.head_epochs}
+    tail.set_weights(blocks.get_weights())
+    final = finetuned.head_on(backbone.outputs[0], chosen, head, classes, seed)
+    final.set_weights(layer.get_weights())
 
     facts = {
         "stage": "finetune",
@@ -99,7 +116,7 @@ def finetune(
         "params_digest": params.digest("finetune"),
         "precision": device.precision,
     }
-    return Outcome(finetuned.assemble(front, backbone, layer), best, history, facts)
+    return Outcome(finetuned.assemble(front, backbone, final), best, history, facts)
 
 
 def _frozen(
@@ -118,7 +135,9 @@ def _frozen(
         "weights": _weights_digest(trunk, tail),
         "image_size": chosen.image_size,
         "unfrozen_blocks": chosen.unfrozen_blocks,
-        "precision": device.precision,
+        "code": _code_digest(),
+        "versions": [tf.__version__, keras.__version__],
+        "device": device.name,  # rounds in its own way
     }
     through = keras.Model(front.inputs[0], fold(trunk)(front.outputs[0], training=False))
     outer, inner = compiled_forward(through), compiled_forward(tail)
@@ -146,6 +165,13 @@ def _weights_digest(*models: keras.Model) -> str:
         for weight in model.get_weights():
             found.update(np.ascontiguousarray(weight).tobytes())
     return found.hexdigest()
+
+
+def _code_digest() -> str:
+    """Names the code behind the features: none made by older code is then taken for new."""
+    folder = Path(pretrained.__file__).parent
+    files = [*sorted(folder.glob("*.py")), Path(finetuned.__file__)]
+    return digest({file.name: sha256(file) for file in files})
 
 
 def _labels(records: RecordSet, split: str) -> NDArray[np.int64]:

@@ -75,11 +75,12 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
     history: list[Epoch] = []
     best: Epoch = {}
     weights: list[NDArray[Any]] = []
+    waited = 0  # epochs without a better validation accuracy
     for epoch in range(task.epochs):
         reseed(model, task.seed, epoch)
         losses: list[Any] = []
         hits: list[Any] = []
-        seen = 0
+        sizes: list[Any] = []
         batches = strategy.experimental_distribute_dataset(task.training(epoch))
         label = f"{task.name} {epoch + 1}/{task.epochs}"
         with tqdm(total=task.steps, desc=label, unit="batch", leave=False, disable=None) as bar:
@@ -87,15 +88,16 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
                 rate = task.schedule.rate(epoch * task.steps + len(losses))
                 optimizer.learning_rate.assign(rate)
                 loss, hit, size = step(batch)
+                # Kept as they are: reading one would wait for the device at every step.
                 losses.append(loss)
                 hits.append(hit)
-                seen += int(size)
+                sizes.append(size)
                 bar.update()
         val_loss, val_accuracy = score(forward, task.validation)
         entry = {
             "epoch": epoch + 1,
             "loss": float(np.mean(np.array([float(loss) for loss in losses]))),
-            "accuracy": sum(int(hit) for hit in hits) / seen,
+            "accuracy": sum(int(hit) for hit in hits) / sum(int(size) for size in sizes),
             "val_loss": val_loss,
             "val_accuracy": val_accuracy,
             "learning_rate": rate,
@@ -107,10 +109,10 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
             )
         history.append(entry)
         report(entry)
+        waited = 0 if not best or val_accuracy > best["val_accuracy"] else waited + 1
         if not best or merit(entry) > merit(best):
             best, weights = entry, model.get_weights()
         task.schedule.epoch_ended(val_loss)
-        waited = entry["epoch"] - best["epoch"]
         if task.early_stopping is not None and waited >= task.early_stopping:
             break
     return Fitted(weights, best, history)
@@ -124,17 +126,30 @@ def merit(entry: Epoch) -> tuple[float, float]:
 def _train_step(model: keras.Model, optimizer: Any, device: Device) -> Step:
     """One update; returns the mean loss, how many were right, and how many there were."""
     strategy = device.strategy
+    several = strategy.num_replicas_in_sync > 1
 
-    def replica(inputs: Any, labels: Any, total: Any) -> tuple[Any, Any]:
+    def differentiate(inputs: Any, labels: Any, total: Any) -> tuple[Any, Any, Any]:
         with tf.GradientTape() as tape:
             logits = tf.cast(model(inputs, training=True), tf.float32)
             each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             # Over the global batch, so that the sum over replicas is the mean over drawings.
             loss = tf.reduce_sum(each) / tf.cast(total, tf.float32)
         gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply(gradients, model.trainable_variables)
+        if several:  # the share of a small batch may be empty; XLA normalises that to no number
+            some = tf.cast(tf.size(labels) > 0, tf.float32)
+            gradients = [tf.math.multiply_no_nan(gradient, some) for gradient in gradients]
         right = tf.equal(tf.argmax(logits, axis=-1, output_type=labels.dtype), labels)
-        return loss, tf.reduce_sum(tf.cast(right, tf.int64))
+        return loss, tf.reduce_sum(tf.cast(right, tf.int64)), gradients
+
+    # XLA compiles for one device at a time: the whole step where there is only one, else each
+    # replica's part of it, up to the exchange of the gradients.
+    if device.compiled and several:
+        differentiate = tf.function(differentiate, jit_compile=True, reduce_retracing=True)
+
+    def replica(inputs: Any, labels: Any, total: Any) -> tuple[Any, Any]:
+        loss, right, gradients = differentiate(inputs, labels, total)
+        optimizer.apply(gradients, model.trainable_variables)
+        return loss, right
 
     def step(batch: Any) -> tuple[Any, Any, Any]:
         inputs, labels = batch
@@ -144,7 +159,8 @@ def _train_step(model: keras.Model, optimizer: Any, device: Device) -> Step:
         both = [strategy.reduce(tf.distribute.ReduceOp.SUM, v, axis=None) for v in (loss, right)]
         return both[0], both[1], total
 
-    compiled: Step = tf.function(step, jit_compile=device.compiled, reduce_retracing=True)
+    whole = device.compiled and not several
+    compiled: Step = tf.function(step, jit_compile=whole, reduce_retracing=True)
     return compiled
 
 
@@ -171,7 +187,8 @@ def score(forward: Step, data: Any) -> tuple[float, float]:
     """Mean cross-entropy (nats) and accuracy of a split."""
     logits, labels = logits_of(forward, data)
     wide = logits.astype(np.float64)
-    wide -= wide.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # of infinite logits; the loss is no number then
+        wide -= wide.max(axis=1, keepdims=True)
     loss = np.log(np.exp(wide).sum(axis=1)) - wide[np.arange(len(labels)), labels]
     return float(loss.mean()), float((logits.argmax(axis=1) == labels).mean())
 

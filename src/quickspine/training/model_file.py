@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import tempfile
 import zipfile
@@ -51,11 +52,9 @@ def load(path: Path) -> keras.Model:
 def parameters(model: Any) -> int:
     """How many trainable numbers a model or layer would have with nothing frozen.
 
-    Normalisation's running statistics do not count, as in PyTorch.
+    Running statistics, such as those of normalisation, do not count, as in PyTorch.
     """
-    total = 0
-    for variable in model.variables:
-        kind = variable.path.rpartition("/")[2]
-        if kind not in ("moving_mean", "moving_variance", "seed_generator_state"):
-            total += int(variable.shape.num_elements() or 0) if variable.shape else 1
-    return total
+    # Keras keeps on this list what was made to be trained, whether it is frozen now or not.
+    made = (layer._trainable_variables for layer in model._flatten_layers())
+    variables = {id(variable): variable for own in made for variable in own}
+    return sum(math.prod(variable.shape) for variable in variables.values())

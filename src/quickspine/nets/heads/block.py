@@ -71,15 +71,18 @@ class HeadLayer(keras.layers.Layer):  # type: ignore[misc]
     def add(self, name: str, units: int, fan_in: int, *, hidden: bool) -> None:
         """Build the block `name`: hidden ones end in (BatchNorm and) ReLU, the output does not."""
         path = f"head/{name}"
+        dtype = self.dtype_policy  # the parts would take the global policy instead
         stages: list[keras.layers.Layer] = []
         if self.dropout:
-            seed = derive(self.seed, path, "dropout")
-            stages.append(keras.layers.Dropout(self.dropout, seed=seed, name=f"{name}_dropout"))
-        stages.append(linear(units, fan_in, path, self.seed, self.initialisation))
+            rate, seed = self.dropout, derive(self.seed, path, "dropout")
+            stages.append(
+                keras.layers.Dropout(rate, seed=seed, name=f"{name}_dropout", dtype=dtype)
+            )
+        stages.append(linear(units, fan_in, path, self.seed, self.initialisation, dtype))
         if hidden and self.batch_norm:
-            stages.append(FusedBatchNormalization(name=f"{name}_norm"))
+            stages.append(FusedBatchNormalization(name=f"{name}_norm", dtype=dtype))
         if hidden:
-            stages.append(keras.layers.ReLU(name=f"{name}_relu"))
+            stages.append(keras.layers.ReLU(name=f"{name}_relu", dtype=dtype))
         width = fan_in
         for stage in stages:
             stage.build((None, width))

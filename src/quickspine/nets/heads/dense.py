@@ -21,6 +21,8 @@ class DenseHead(HeadLayer):
 
     def __init__(self, classes: int, *, width: int | None = None, **rest: Any) -> None:
         super().__init__(classes, **rest)
+        if width is not None and width < 1:
+            raise ValueError(f"DenseHead needs at least one hidden unit. Received: width={width}")
         self.width = width
 
     def build(self, shape: tuple[int | None, ...]) -> None:

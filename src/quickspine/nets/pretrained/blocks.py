@@ -28,14 +28,13 @@ def split(backbone: keras.Model, unfrozen_blocks: int) -> tuple[keras.Model, ker
     DenseNet or a stage of VGG is one; what has no merge belongs to the next block that has one.
     In a plain chain, such as MobileNet, a block ends at each activation.
 
-    Call both parts with `training=False`, in training too: normalisation then keeps the
-    statistics of its pretraining, which small batches would spoil, while its scale and offset
-    train; dropout inside the backbone rests. Save the backbone, not the parts.
+    Train the tail after `freeze_normalisation`. Save the backbone, not the parts.
 
     Example:
         trunk, tail = split(build("efficientnet_lite0", "imagenet", 64), 2)
         maps = trunk(images, training=False)  # once
-        features = tail(maps, training=False)  # at each step
+        freeze_normalisation(tail)
+        features = tail(maps)  # at each step
 
     Args:
         backbone: a functional model with one input and one output.
@@ -58,6 +57,17 @@ def split(backbone: keras.Model, unfrozen_blocks: int) -> tuple[keras.Model, ker
         features = keras.Input(batch_shape=cut.shape, dtype=cut.dtype, name="features")
         return trunk, keras.Model(features, features, name=f"{backbone.name}_tail")
     return trunk, keras.Model(cut, backbone.outputs[0], name=f"{backbone.name}_tail")
+
+
+def freeze_normalisation(model: keras.Model) -> None:
+    """Make normalisation keep the statistics of its pretraining, which small batches would spoil.
+
+    `training=False` in the call does not do: a functional model that is called with
+    `training=True` hands that on to the models inside it, whatever they were called with.
+    """
+    for layer in model._flatten_layers():
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
 
 
 def block_ends(backbone: keras.Model) -> list[Any]:

@@ -8,7 +8,6 @@ category and the index alone. A core draws about 3,000 a second.
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -49,7 +48,7 @@ def fetch(data: Data, folder: Path) -> list[Fetched]:
     _check(data, folder)
     total = data.drawings_per_category * len(data.categories)
     processes = 1 if total <= _ALONE else cores()
-    bar = tqdm(total=total, desc="doodles", unit=" drawings", file=sys.stderr, mininterval=0.5)
+    bar = tqdm(total=total, desc="doodles", unit=" drawings", mininterval=0.5, disable=None)
     with bar, closing(drawn(_jobs(data), processes)) as chunks:
         return [_write(category, data, chunks, folder, bar) for category in data.categories]
 

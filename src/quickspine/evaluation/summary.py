@@ -1,0 +1,41 @@
+"""The result in words for the terminal, and in numbers for MLflow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quickspine.dataset import SPLITS
+
+
+def words(metrics: dict[str, Any]) -> str:
+    """The result in a few lines, for the terminal."""
+    data = metrics["data"]
+    kind = " (synthetic drawings)" if data["synthetic"] else ""
+    counts = ", ".join(f"{data[split]} {split}" for split in SPLITS)
+    lines = [f"{data['source']}{kind}, {len(data['categories'])} categories: {counts}"]
+    for name, model in metrics["models"].items():
+        accuracy = model["accuracy"]
+        lines.append(
+            f"  {name:<16} {accuracy['mean']:7.2%} ± {accuracy['std']:.2%} of "
+            f"{len(accuracy['runs'])} seeds, {model['parameters']:,} parameters "
+            f"(head {model['head_parameters']:,}), {model['latency_ms']:.2f} ms a drawing"
+        )
+    for stage, found in metrics["comparisons"].items():
+        low, high = found["ci95"]
+        lines.append(
+            f"  {stage}: spinal - dense {found['accuracy_difference'] * 100:+.2f} points "
+            f"[{low * 100:+.2f}, {high * 100:+.2f}], p = {found['p_value']:.3g}: {found['verdict']}"
+        )
+    return "\n".join(lines)
+
+
+def flat(metrics: dict[str, Any]) -> dict[str, float]:
+    """Means, differences and p-values under dotted names, for MLflow."""
+    found: dict[str, float] = {}
+    for name, model in metrics["models"].items():
+        found[f"{name}.test_accuracy"] = model["accuracy"]["mean"]
+        found[f"{name}.latency_ms"] = model["latency_ms"]
+    for stage, comparison in metrics["comparisons"].items():
+        found[f"{stage}.accuracy_difference"] = comparison["accuracy_difference"]
+        found[f"{stage}.p_value"] = comparison["p_value"]
+    return found

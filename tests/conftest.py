@@ -1,0 +1,38 @@
+"""The project's own params, and variations of them, for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quickspine.params import Params, load
+
+ROOT = Path(__file__).resolve().parents[1]
+
+MakeParams = Callable[..., Params]
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    """The params.yaml of the project."""
+    return load(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def make_params(params: Params) -> MakeParams:
+    """Makes the project's params with other values, by dotted key: `{"data.seed": 2}`."""
+
+    def make(overrides: dict[str, Any]) -> Params:
+        values = params.model_dump()
+        for key, value in overrides.items():
+            *sections, name = key.split(".")
+            section = values
+            for part in sections:
+                section = section[part]
+            section[name] = value
+        return Params.model_validate(values)
+
+    return make

@@ -1,0 +1,180 @@
+"""Augmentation: the geometry is right, and (seed, epoch, place) alone decides."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from quickspine.dataset.augment import augmented, random_affine, transform
+from quickspine.dataset.reader import steady
+from quickspine.params import Augment
+
+Images = NDArray[np.uint8]
+NOTHING = Augment(rotation=0, shift=0, zoom=0)
+USUAL = Augment(rotation=10, shift=0.07, zoom=0.1)
+
+
+def dots(*places: tuple[int, int], side: int = 15) -> Images:
+    """One image with a dot at each (x, y): [1, side, side, 1]."""
+    images = np.zeros((1, side, side, 1), np.uint8)
+    for x, y in places:
+        images[0, y, x] = 255
+    return images
+
+
+def ink(images: Any) -> NDArray[np.float64]:
+    sums: NDArray[np.float64] = np.asarray(images, np.float64).sum(axis=(1, 2, 3))
+    return sums
+
+
+def centre(images: Any) -> NDArray[np.float64]:
+    """The centre of the ink of each image: [n, 2], x and y."""
+    values = np.asarray(images, np.float64)[..., 0]
+    down, right = np.mgrid[: values.shape[1], : values.shape[2]]
+    both = [(values * axis).sum(axis=(1, 2)) / values.sum(axis=(1, 2)) for axis in (right, down)]
+    return np.stack(both, axis=1)
+
+
+def affines(params: Augment, count: int = 2000, side: int = 28) -> NDArray[np.float64]:
+    key = tf.constant([1, 2], tf.int64)
+    images = tf.zeros((count, side, side, 1), tf.uint8)
+    return np.asarray(random_affine(images, params, key), np.float64)
+
+
+def discs(count: int = 64) -> Images:
+    """Soft discs somewhere near the middle of 28 × 28 pixels."""
+    generator = np.random.default_rng(0)
+    middle = generator.uniform(11, 16, (count, 2))
+    down, right = np.mgrid[:28, :28]
+    away = np.hypot(right - middle[:, :1, None], down - middle[:, 1:, None])
+    images: Images = (np.clip(5 - away, 0, 1) * 255).astype(np.uint8)[..., None]
+    return images
+
+
+def dataset(images: Images, size: int = 16) -> Any:
+    labels = np.arange(len(images), dtype=np.int64)
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(size)
+
+
+def run(data: Any) -> tuple[Images, NDArray[np.int64]]:
+    batches = [(images.numpy(), labels.numpy()) for images, labels in data]
+    images, labels = (np.concatenate(part) for part in zip(*batches, strict=True))
+    return images, labels
+
+
+def test_without_bounds_nothing_changes() -> None:
+    data = dataset(discs())
+    assert augmented(data, NOTHING, seed=1, epoch=0) is data
+    still = affines(NOTHING)
+    np.testing.assert_array_equal(still, np.tile([1, 0, 0, 0, 1, 0, 0, 0], (len(still), 1)))
+    noise = np.random.default_rng(0).integers(0, 256, (len(still), 28, 28, 1), dtype=np.uint8)
+    np.testing.assert_array_equal(transform(noise, tf.constant(still, tf.float32)), noise)
+
+
+def test_a_shift_moves_a_dot_by_just_as_much() -> None:
+    """The map leads from output to input pixels: the dot goes the other way."""
+    affine = tf.constant([[1.0, 0, 3, 0, 1, -2, 0, 0]])
+    moved = np.asarray(transform(dots((7, 7)), affine))
+    assert moved.dtype == np.uint8
+    np.testing.assert_array_equal(moved, dots((4, 9)))
+
+
+def test_what_leaves_is_gone_and_what_enters_is_black() -> None:
+    affine = tf.constant([[1.0, 0, 5, 0, 1, 0, 0, 0]])
+    white = np.full((1, 15, 15, 1), 255, np.uint8)
+    moved = np.asarray(transform(white, affine))[0, :, :, 0]
+    assert (moved[:, :10] == 255).all()
+    assert (moved[:, 10:] == 0).all()
+
+
+def test_shifts_stay_in_their_bounds_and_use_them() -> None:
+    found = affines(Augment(rotation=0, shift=0.25, zoom=0))
+    np.testing.assert_array_equal(found[:, [0, 1, 3, 4]], np.tile([1, 0, 0, 1], (len(found), 1)))
+    for offset in found[:, [2, 5]].T:
+        assert -7 <= offset.min() < -6.8
+        assert 6.8 < offset.max() <= 7
+        assert abs(offset.mean()) < 5 * 7 / math.sqrt(3 * len(offset))
+    assert abs(np.corrcoef(found[:, 2], found[:, 5])[0, 1]) < 5 / math.sqrt(len(found))
+
+
+def test_rotations_stay_in_their_bounds_and_turn_about_the_centre() -> None:
+    found = affines(Augment(rotation=30, shift=0, zoom=0), side=15)
+    angles = np.degrees(np.arctan2(found[:, 3], found[:, 0]))
+    assert -30 <= angles.min() < -29
+    assert 29 < angles.max() <= 30
+    np.testing.assert_allclose(np.hypot(found[:, 0], found[:, 3]), 1, atol=1e-5)
+    middle = np.stack(
+        [
+            found[:, 0] * 7 + found[:, 1] * 7 + found[:, 2],
+            found[:, 3] * 7 + found[:, 4] * 7 + found[:, 5],
+        ]
+    )
+    np.testing.assert_allclose(middle, 7, atol=1e-4)
+
+
+def test_a_quarter_turn_takes_the_right_dot_to_a_side_of_the_same_distance() -> None:
+    affine = tf.constant([[0.0, -1, 14, 1, 0, 0, 0, 0]])  # 90 degrees about (7, 7)
+    turned = np.asarray(transform(dots((11, 7)), affine))
+    np.testing.assert_array_equal(turned, dots((7, 3)))
+
+
+def test_zooms_stay_in_their_bounds_in_and_out_alike() -> None:
+    found = affines(Augment(rotation=0, shift=0, zoom=0.5))
+    scales = found[:, 0]
+    assert 1 / 1.5 <= scales.min() < 0.69
+    assert 1.48 < scales.max() <= 1.5
+    assert abs(np.median(scales) - 1) < 0.05
+    np.testing.assert_allclose(found[:, 0], found[:, 4])
+    np.testing.assert_allclose(found[:, 2], 13.5 * (1 - scales), atol=1e-4)
+
+
+def test_a_small_rotation_keeps_the_ink_and_its_distance_from_the_centre() -> None:
+    before = discs()
+    affine = random_affine(before, Augment(rotation=10, shift=0, zoom=0), tf.constant([1, 2]))
+    after = np.asarray(transform(before, affine))
+    np.testing.assert_allclose(ink(after), ink(before), rtol=0.02)
+    distances = [np.hypot(*(centre(images) - 13.5).T) for images in (before, after)]
+    np.testing.assert_allclose(distances[0], distances[1], atol=0.05)
+    assert (np.abs(centre(after) - centre(before)).max(axis=1) > 0.05).mean() > 0.5
+
+
+def test_the_usual_bounds_keep_drawings_whole_and_change_each_differently() -> None:
+    before = discs()
+    after, labels = run(augmented(dataset(before), USUAL, seed=1, epoch=0))
+    assert after.dtype == np.uint8
+    assert after.shape == before.shape
+    np.testing.assert_array_equal(labels, np.arange(64))
+    assert (ink(after) > 0.75 * ink(before)).all()
+    assert (ink(after) < 1.3 * ink(before)).all()
+    moved = centre(after) - centre(before)
+    assert np.abs(moved).max() < 0.07 * 28 + 0.1 * 3 + math.radians(10) * 4
+    assert len(np.unique(moved.round(4), axis=0)) == 64
+
+
+def test_seed_epoch_and_place_alone_decide() -> None:
+    images = np.repeat(discs(1), 64, axis=0)
+
+    def result(seed: int, epoch: int) -> Images:
+        return run(augmented(dataset(images), USUAL, seed=seed, epoch=epoch))[0]
+
+    chosen = result(1, 3)
+    tf.random.set_seed(99)
+    np.testing.assert_array_equal(result(1, 3), chosen)
+    data = augmented(dataset(images), USUAL, seed=1, epoch=3).prefetch(4).with_options(steady())
+    np.testing.assert_array_equal(run(data)[0], chosen)
+    np.testing.assert_array_equal(run(data)[0], chosen)  # the second time too
+    for other in (result(1, 4), result(2, 3), np.roll(chosen, 16, axis=0)):
+        assert (other != chosen).any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 28, 28, 1), (2, 9, 17, 1), (1, 8, 8, 3)])
+def test_any_size_and_number_of_channels(shape: tuple[int, ...]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    after, _ = run(augmented(dataset(images), USUAL, seed=1, epoch=0))
+    assert after.shape == shape
+    assert after.dtype == np.uint8

@@ -1,0 +1,99 @@
+"""The split by content: shares, stability, and equal drawings together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from quickspine.dataset import SPLITS
+from quickspine.dataset.content import digests, split_of
+from quickspine.params import Split
+
+SHARES = [(0.8, 0.1, 0.1), (1 / 3, 1 / 3, 1 / 3), (0.01, 0.98, 0.01), (0.7, 0.1, 0.2)]
+
+
+def split(train: float, validation: float, test: float) -> Split:
+    return Split(train=train, validation=validation, test=test)
+
+
+def drawings(count: int, pixels: int = 16, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (count, pixels), dtype=np.uint8)
+
+
+def test_digests_are_those_of_every_earlier_run() -> None:
+    """Another digest would move drawings between the splits."""
+    assert digests(np.zeros((1, 784), np.uint8)).tolist() == [
+        [15798216855977084569, 14164455535139107228]
+    ]
+    found = digests(np.arange(16, dtype=np.uint8).reshape(2, 8))
+    assert found.dtype == np.uint64
+    assert found.tolist() == [
+        [7338454714365110736, 9978894680388675371],
+        [12516998478522812163, 6995183501948838598],
+    ]
+    assert digests(np.empty((0, 784), np.uint8)).shape == (0, 2)
+
+
+def test_the_layout_in_memory_does_not_matter() -> None:
+    plain = drawings(50)
+    wide = np.zeros((100, 32), np.uint8)
+    wide[::2, ::2] = plain
+    for other in (np.asfortranarray(plain), wide[::2, ::2], plain[::-1][::-1]):
+        np.testing.assert_array_equal(digests(other), digests(plain))
+
+
+@given(st.lists(st.binary(min_size=4, max_size=4), min_size=1, max_size=30))
+def test_equal_drawings_and_only_those_have_equal_digests(rows: list[bytes]) -> None:
+    found = [tuple(row) for row in digests(np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 4))]
+    assert [rows.index(row) for row in rows] == [found.index(row) for row in found]
+
+
+@given(
+    st.lists(st.binary(min_size=4, max_size=4), max_size=20),
+    st.lists(st.binary(min_size=4, max_size=4), max_size=20),
+    st.sampled_from(SHARES),
+)
+def test_other_drawings_before_or_after_move_none(
+    some: list[bytes], others: list[bytes], shares: tuple[float, float, float]
+) -> None:
+    def found(rows: list[bytes]) -> list[int]:
+        values = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 4)
+        return [int(number) for number in split_of(digests(values), split(*shares))]
+
+    assert found(others + some + others) == found(others) + found(some) + found(others)
+
+
+@pytest.mark.parametrize("shares", SHARES)
+def test_the_shares_are_met_within_sampling_noise(shares: tuple[float, float, float]) -> None:
+    count = 40_000
+    counts = np.bincount(split_of(digests(drawings(count)), split(*shares)), minlength=3)
+    for got, share in zip(counts, shares, strict=True):
+        deviation = (count * share * (1 - share)) ** 0.5
+        assert abs(got - count * share) < 5 * deviation
+
+
+def test_similar_drawings_are_split_independently() -> None:
+    """Drawings that differ in one pixel by one fall into all splits, by their shares."""
+    similar = np.zeros((2550, 16), np.uint8)
+    similar[np.arange(2550), np.arange(2550) % 10] = np.arange(2550) // 10 + 1
+    counts = np.bincount(split_of(digests(similar), split(0.8, 0.1, 0.1)), minlength=3)
+    assert abs(counts[0] - 2040) < 5 * (2550 * 0.8 * 0.2) ** 0.5
+
+
+def test_a_larger_share_keeps_what_it_had() -> None:
+    content = digests(drawings(5000))
+    small, large = split_of(content, split(0.6, 0.2, 0.2)), split_of(content, split(0.7, 0.1, 0.2))
+    assert (large[small == SPLITS.index("train")] == SPLITS.index("train")).all()
+    moved = np.flatnonzero(large != small)
+    assert set(small[moved]) == {1}  # the test split stays as it was too
+    assert set(large[moved]) == {0}
+
+
+def test_the_edges_belong_to_a_split() -> None:
+    edges = np.array([0, 2**63 - 1, 2**63, 2**64 - 1], np.uint64)
+    content = np.stack([edges, np.zeros_like(edges)], axis=1)
+    assert split_of(content, split(0.5, 0.25, 0.25)).tolist() == [0, 1, 1, 2]
+    assert split_of(content[:0], split(0.5, 0.25, 0.25)).shape == (0,)

@@ -1,0 +1,46 @@
+"""Drawings as tf.train.Examples: the quick bytes are protobuf's own, and come back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from quickspine.dataset.example import Serialiser, parse, serialise
+from tests.unit.dataset.conftest import random_drawings
+
+LABELS = [0, 1, 23, 127, 128, 255, 256, 344, 16_383, 16_384, 2**31]
+
+
+@pytest.mark.parametrize("side", [1, 2, 8, 11, 16, 28, 32])
+def test_the_quick_bytes_are_those_of_protobuf(side: int) -> None:
+    quick = Serialiser(side * side)
+    extremes = np.array([[0] * side**2, [255] * side**2], np.uint8)
+    for label in LABELS:
+        for drawing in [*random_drawings(3, side, seed=label), *extremes]:
+            assert quick(drawing, label) == serialise(drawing.tobytes(), label)
+
+
+@given(st.binary(min_size=4, max_size=4), st.integers(0, 400))
+@example(b"\xff\xff\xff\xff", 255)
+def test_for_any_pixels_and_label(pixels: bytes, label: int) -> None:
+    assert Serialiser(4)(np.frombuffer(pixels, np.uint8), label) == serialise(pixels, label)
+
+
+def test_other_readers_understand_them() -> None:
+    found = tf.train.Example.FromString(Serialiser(4)(np.array([1, 2, 3, 255], np.uint8), 7))
+    assert found.features.feature["image"].bytes_list.value[:] == [b"\x01\x02\x03\xff"]
+    assert found.features.feature["label"].int64_list.value[:] == [7]
+
+
+def test_a_batch_comes_back() -> None:
+    drawings = random_drawings(20, 4)
+    quick = Serialiser(16)
+    batch = [quick(drawing, label) for label, drawing in enumerate(drawings)]
+    images, labels = parse(tf.constant(batch), (4, 4, 1))
+    assert images.dtype == tf.uint8
+    assert labels.dtype == tf.int64
+    np.testing.assert_array_equal(images, drawings.reshape(20, 4, 4, 1))
+    np.testing.assert_array_equal(labels, np.arange(20))

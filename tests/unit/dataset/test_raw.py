@@ -1,0 +1,178 @@
+"""The raw folder: read in chunks; whatever is not what was fetched is named."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from quickspine.dataset import raw as module
+from quickspine.dataset.raw import Raw
+from quickspine.errors import WrongInputError
+from quickspine.files import sha256
+from tests.unit.dataset.conftest import MakeRaw, random_drawings
+
+CATEGORIES = ("cat", "ice cream")
+
+
+@pytest.fixture
+def folder(make_raw: MakeRaw) -> Path:
+    return make_raw({name: random_drawings(30, seed=len(name)) for name in CATEGORIES})
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("limit", [0, 1, 7, 8, 30, 1000])
+def test_the_first_drawings_come_in_chunks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 7)
+    raw = Raw(folder, CATEGORIES)
+    raw.check()
+    chunks = list(raw.chunks(1, limit))
+    expected = np.load(folder / "ice cream.npy")[:limit]
+    assert all(0 < len(chunk) <= 7 and not isinstance(chunk, np.memmap) for chunk in chunks)
+    np.testing.assert_array_equal(np.concatenate([expected[:0], *chunks]), expected)
+
+
+def test_categories_are_taken_in_the_order_asked_for(folder: Path) -> None:
+    raw = Raw(folder, ("ice cream", "cat"))
+    np.testing.assert_array_equal(next(raw.chunks(1, 30)), np.load(folder / "cat.npy"))
+    assert (raw.rows, raw.side) == ([30, 30], 8)
+    assert raw.facts["attribution"] == "nobody"
+
+
+def test_a_category_that_was_not_fetched_is_named(folder: Path) -> None:
+    with pytest.raises(WrongInputError, match=r"manifest\.json: lacks 'dog'; run: dvc repro"):
+        Raw(folder, ("cat", "dog"))
+
+
+def saved(values: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=True)
+    return buffer.getvalue()
+
+
+GOOD = saved(random_drawings(30, seed=3))
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        None,
+        b"",
+        GOOD[:-1],
+        GOOD[:100],
+        GOOD + b"\0",
+        GOOD[:-1] + bytes([GOOD[-1] ^ 1]),
+        GOOD.replace(b"30, 64", b"64, 30"),
+        b"PK\x03\x04 not an array",
+    ],
+)
+def test_a_damaged_file_is_named(folder: Path, damaged: bytes | None) -> None:
+    path = folder / "cat.npy"
+    assert path.read_bytes() == GOOD
+    path.unlink()
+    if damaged is not None:
+        path.write_bytes(damaged)
+    with pytest.raises(WrongInputError, match=r"cat\.npy: not the 30 drawings of 'cat'.*fetch"):
+        Raw(folder, CATEGORIES).check()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        GOOD[:-1],
+        b"PK\x03\x04 not an array",
+        saved(random_drawings(29)),
+        saved(random_drawings(31)),
+        saved(random_drawings(30, side=7)),
+        saved(random_drawings(30).astype(np.int16)),
+        saved(random_drawings(30).reshape(30, 8, 8)),
+        saved(np.array([{}] * 30, dtype=object)),
+    ],
+)
+def test_a_file_whose_digest_was_edited_too_is_named(folder: Path, content: bytes) -> None:
+    (folder / "cat.npy").write_bytes(content)
+    changed = sha256(folder / "cat.npy")
+    edit(folder, lambda manifest: manifest["categories"][0].update(sha256=changed))
+    raw = Raw(folder, CATEGORIES)
+    with pytest.raises(WrongInputError, match=r"cat\.npy: .*run: dvc repro -f fetch"):
+        raw.check()
+    with pytest.raises(WrongInputError, match=r"cat\.npy: "):
+        next(raw.chunks(0, 10))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.pop("categories"),
+        lambda m: m.pop("side"),
+        lambda m: m.pop("synthetic"),
+        lambda m: m.update(categories=None),
+        lambda m: m.update(categories=["cat", "ice cream"]),
+        lambda m: m.update(categories={"cat": 1}),
+        lambda m: m.update(side="8"),
+        lambda m: m.update(side=8.5),
+        lambda m: m.update(side=-8),
+        lambda m: m.update(side=True),
+        lambda m: m.update(side=10**30),
+        lambda m: m["categories"].pop(0),
+        lambda m: m["categories"][0].pop("rows"),
+        lambda m: m["categories"][0].pop("file"),
+        lambda m: m["categories"][0].pop("sha256"),
+        lambda m: m["categories"][0].update(rows="many"),
+        lambda m: m["categories"][0].update(rows=float("inf")),
+    ],
+)
+def test_an_edited_manifest_is_named(
+    folder: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    edit(folder, change)
+    with pytest.raises(WrongInputError, match=r"manifest\.json: .*run: dvc repro -f fetch"):
+        Raw(folder, CATEGORIES)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m["categories"][0].update(rows=29),
+        lambda m: m["categories"][0].update(rows=10**30),
+        lambda m: m["categories"][0].update(rows=-1),
+        lambda m: m["categories"][0].update(sha256="0" * 64),
+        lambda m: m["categories"][0].update(file="../cat.npy.old"),
+        lambda m: m["categories"][0].update(file=".."),
+        lambda m: m.update(side=9),
+    ],
+)
+def test_a_manifest_that_says_otherwise_than_the_file_names_the_file(
+    folder: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    edit(folder, change)
+    raw = Raw(folder, CATEGORIES)
+    with pytest.raises(WrongInputError, match="run: dvc repro -f fetch"):
+        raw.check()
+
+
+def test_a_manifest_cannot_point_outside_the_folder(folder: Path) -> None:
+    (folder.parent / "outside.npy").write_bytes(GOOD)
+    edit(folder, lambda m: m["categories"][0].update(file="../outside.npy"))
+    with pytest.raises(WrongInputError, match=f"{folder.name}/outside.npy: not the"):
+        Raw(folder, CATEGORIES).check()
+
+
+def test_no_manifest_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WrongInputError, match=r"manifest\.json: missing; run: dvc repro fetch"):
+        Raw(tmp_path, CATEGORIES)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quickspine.evaluation import show, summary
+from quickspine.evaluation.comparison import summarise
+from quickspine.files import write_json
+from quickspine.params import Evaluate
+
+
+@pytest.fixture
+def evaluation(
+    make: Any, evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    """The current folder holds an evaluation with these metrics."""
+    monkeypatch.chdir(tmp_path)
+    case = make()
+    metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
+    write_json(Path("evaluation/metrics.json"), metrics)
+    Path("evaluation/report.html").write_text("<!doctype html>", encoding="utf-8")
+    return metrics
+
+
+def refused(capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        show.main([])
+    assert stopped.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+def test_the_result_and_the_place_of_the_report(
+    evaluation: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    show.main([])
+    expected = f"{summary.words(evaluation)}\nreport: {Path('evaluation/report.html')}\n"
+    assert capsys.readouterr() == (expected, "")
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "report.html"])
+def test_what_is_missing_is_named(
+    evaluation: dict[str, Any], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("evaluation", name).unlink()
+    assert refused(capsys) == f"report: {Path('evaluation', name)}: missing; run: make repro\n"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"data": 1}', '{"data": {"synthetic": 1}}'])
+def test_damaged_metrics_are_named(
+    evaluation: dict[str, Any], content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("evaluation/metrics.json").write_text(content, encoding="utf-8")
+    message = refused(capsys)
+    assert message.startswith(f"report: {Path('evaluation/metrics.json')}: ")
+    assert "dvc repro -f evaluate" in message
+
+
+def test_it_needs_neither_tensorflow_nor_mlflow() -> None:
+    program = (
+        "import sys, quickspine.evaluation.show\n"
+        "print([name for name in ('tensorflow', 'keras', 'mlflow') if name in sys.modules])\n"
+    )
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,328 @@
+"""The heads against the paper's equations, its parameter counts, and PyTorch's flattening."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from quickspine.nets.heads import DenseHead, HeadLayer, LinearHead, SpinalHead, build
+from quickspine.nets.heads.block import flatten_channels_first
+from quickspine.params import Params
+from quickspine.training.model_file import parameters
+
+Array = NDArray[np.float64]
+KINDS = (DenseHead, SpinalHead, LinearHead)
+
+
+@pytest.fixture
+def global_policy() -> Iterator[Callable[[str], None]]:
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+def built(head: HeadLayer, *shape: int) -> HeadLayer:
+    head.build((None, *shape))
+    return head
+
+
+def count(head: HeadLayer, *shape: int) -> int:
+    return parameters(built(head, *shape))
+
+
+def features(*shape: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def randomised(head: HeadLayer) -> HeadLayer:
+    """Give every weight, running statistics too, a value of its own; variances stay positive."""
+    random = np.random.default_rng(1)
+    head.set_weights([random.uniform(0.2, 1.0, w.shape) - 0.4 * (w.ndim == 2) for w in
+                      head.get_weights()])  # fmt: skip
+    return head
+
+
+# --- parameter counts -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("head", "size", "expected"),
+    [
+        # Whole networks of the paper less their backbones, which both of their heads share.
+        (SpinalHead(10, width=8, sub_layers=6), 320, 13_818 - 5_280),
+        (SpinalHead(10, width=10, sub_layers=6), 320, 16_050 - 5_280),
+        (DenseHead(10, width=50), 320, 21_840 - 5_280),
+        (SpinalHead(10, width=128), 4096, 2_230_282 - 1_126_912),
+        (SpinalHead(100, width=256), 4096, 3_524_196 - 1_126_912),
+        (SpinalHead(10, width=512), 512, 21_368_650 - 20_035_392),
+        (LinearHead(10), 256, 2_570),
+        (SpinalHead(10, width=256), 512, 470_026),
+        (SpinalHead(100, width=512), 512, 7_185_668 - 5_693_700 + 25_700),
+        (DenseHead(10, batch_norm=True, dropout=0.5), 256, 137_738),
+        (SpinalHead(10, batch_norm=True, dropout=0.5), 256, 121_354),
+    ],
+)
+def test_heads_of_the_paper_have_its_parameters(head: HeadLayer, size: int, expected: int) -> None:
+    assert count(head, size) == expected
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    size=st.integers(1, 41),
+    width=st.none() | st.integers(1, 9),
+    layers=st.integers(1, 7),
+    classes=st.integers(1, 9),
+    batch_norm=st.booleans(),
+)
+def test_spinal_parameters_follow_the_formula(
+    size: int, width: int | None, layers: int, classes: int, batch_norm: bool
+) -> None:
+    head = SpinalHead(classes, width=width, sub_layers=layers, batch_norm=batch_norm)
+    h = (size + 1) // 2
+    w = width or h
+    expected = (h + 1) * w + (layers - 1) * (h + w + 1) * w + (layers * w + 1) * classes
+    assert count(head, size) == expected + batch_norm * 2 * w * layers
+
+
+def test_spinal_is_larger_than_linear_and_smaller_than_dense() -> None:
+    sizes = [count(kind(10), 256) for kind in (LinearHead, SpinalHead, DenseHead)]
+    assert sizes == sorted(sizes)
+
+
+# --- the equations --------------------------------------------------------------------------
+
+
+def by_hand(head: HeadLayer, name: str, x: Array, *, hidden: bool) -> Array:
+    kernel, bias = (w.astype(np.float64) for w in getattr(head, name).get_weights())
+    x = x @ kernel + bias
+    if hidden and head.batch_norm:
+        norm = getattr(head, f"{name}_norm")
+        gamma, beta, mean, variance = (w.astype(np.float64) for w in norm.get_weights())
+        x = (x - mean) / np.sqrt(variance + 1e-5) * gamma + beta
+    return np.maximum(x, 0) if hidden else x
+
+
+def spinal_by_hand(head: SpinalHead, x: Array) -> Array:
+    h = (x.shape[1] + 1) // 2
+    first, second = x[:, :h], x[:, x.shape[1] - h :]
+    outputs = [by_hand(head, "spinal1", first, hidden=True)]
+    for k in range(2, head.sub_layers + 1):
+        part = second if k % 2 == 0 else first
+        joined = np.concatenate([part, outputs[-1]], axis=1)
+        outputs.append(by_hand(head, f"spinal{k}", joined, hidden=True))
+    return by_hand(head, "logits", np.concatenate(outputs, axis=1), hidden=False)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    size=st.integers(1, 13),
+    width=st.integers(1, 6),
+    layers=st.integers(1, 6),
+    batch_norm=st.booleans(),
+)
+def test_spinal_logits_are_those_of_the_equations(
+    size: int, width: int, layers: int, batch_norm: bool
+) -> None:
+    head = SpinalHead(4, width=width, sub_layers=layers, batch_norm=batch_norm, dropout=0.5)
+    randomised(built(head, size))
+    x = features(5, size)
+    np.testing.assert_allclose(
+        head(x).numpy(), spinal_by_hand(head, x.astype(np.float64)), rtol=2e-5, atol=2e-5
+    )
+
+
+def test_dense_and_linear_logits_are_those_of_the_equations() -> None:
+    x = features(5, 6)
+    dense = randomised(built(DenseHead(4, width=7, batch_norm=True), 6))
+    hidden = by_hand(dense, "hidden", x.astype(np.float64), hidden=True)
+    expected = by_hand(dense, "logits", hidden, hidden=False)
+    np.testing.assert_allclose(dense(x).numpy(), expected, rtol=2e-5, atol=2e-5)
+    linear = randomised(built(LinearHead(4, batch_norm=True), 6))
+    expected = by_hand(linear, "logits", x.astype(np.float64), hidden=False)
+    np.testing.assert_allclose(linear(x).numpy(), expected, rtol=2e-5, atol=2e-5)
+
+
+def test_an_odd_number_of_features_drops_none_and_shares_the_middle_one() -> None:
+    """Which features each of the first two sub-layers sees, by switching off one at a time."""
+    head = randomised(built(SpinalHead(1, width=1, sub_layers=2), 5))
+    sees: list[set[int]] = []
+    for name in ("spinal1", "spinal2"):
+        kernel = getattr(head, name).kernel
+        before = kernel.numpy()
+        changed = set()
+        for feature in range(5):
+            x = np.zeros((1, 5), np.float32)
+            x[0, feature] = 1
+            with_it = head(x).numpy()
+            silenced = before.copy()
+            silenced[:3] = 0  # all that comes from the features
+            kernel.assign(silenced)
+            if not np.allclose(with_it, head(x).numpy()):
+                changed.add(feature)
+            kernel.assign(before)
+        sees.append(changed)
+    assert sees == [{0, 1, 2}, {2, 3, 4}]
+
+
+# --- flattening -----------------------------------------------------------------------------
+
+
+def test_maps_are_flattened_channel_by_channel() -> None:
+    height, width, channels = 2, 3, 4
+    maps = np.zeros((1, height, width, channels), np.float32)
+    maps += np.arange(channels) * 100 + np.arange(width)[:, None] + 10 * np.arange(height)[
+        :, None, None
+    ]  # fmt: skip
+    flat = np.asarray(flatten_channels_first(maps))[0]
+    place = [0, 1, 2, 10, 11, 12]
+    assert flat.tolist() == [100 * c + p for c in range(channels) for p in place]
+
+
+def test_the_first_half_is_half_of_the_channels() -> None:
+    head = randomised(built(SpinalHead(3, width=5, sub_layers=1), 2, 3, 4))
+    maps = features(2, 2, 3, 4)
+    other = maps.copy()
+    other[..., 2:] += 1
+    np.testing.assert_array_equal(head(maps).numpy(), head(other).numpy())
+    other = maps.copy()
+    other[:, 1, :, 0] += 1  # the lower half of the image, in the first channel
+    assert not np.allclose(head(maps).numpy(), head(other).numpy())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_maps_and_their_flat_features_give_the_same_logits(kind: type[HeadLayer]) -> None:
+    head = randomised(built(kind(3), 2, 2, 3))
+    maps = features(4, 2, 2, 3)
+    flat = maps.transpose(0, 3, 1, 2).reshape(4, -1)
+    np.testing.assert_allclose(head(maps).numpy(), head(flat).numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_batch_has_empty_logits(kind: type[HeadLayer]) -> None:
+    head = built(kind(3, batch_norm=True), 4)
+    assert head(np.zeros((0, 4), np.float32)).shape == (0, 3)
+
+
+# --- dropout, precision, initial weights ----------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dropout_acts_in_training_alone(kind: type[HeadLayer]) -> None:
+    head = built(kind(3, dropout=0.5), 64)
+    x = features(2, 64)
+    np.testing.assert_array_equal(head(x).numpy(), head(x).numpy())
+    assert not np.allclose(head(x, training=True).numpy(), head(x, training=True).numpy())
+
+
+def test_every_block_of_a_head_has_its_own_dropout() -> None:
+    head = built(SpinalHead(3, dropout=0.5, sub_layers=3), 64)
+    drops = [getattr(head, f"{name}_dropout") for name in ("spinal1", "spinal2", "logits")]
+    masks = [drop(np.ones((8, 64), np.float32), training=True).numpy() for drop in drops]
+    assert len({mask.tobytes() for mask in masks}) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_logits_stay_float32_under_a_mixed_policy(
+    kind: type[HeadLayer], global_policy: Callable[[str], None]
+) -> None:
+    x = features(6, 33)
+    expected = built(kind(3, batch_norm=True, dropout=0.1, dtype="float32"), 33)(x).numpy()
+    global_policy("mixed_bfloat16")
+    head = built(kind(3, batch_norm=True, dropout=0.1, dtype="float32"), 33)
+    assert {layer.compute_dtype for layer in head._flatten_layers()} == {"float32"}
+    np.testing.assert_array_equal(head(x).numpy(), expected)
+
+
+def test_a_head_without_dtype_follows_the_global_policy(
+    global_policy: Callable[[str], None],
+) -> None:
+    global_policy("mixed_bfloat16")
+    head = built(SpinalHead(3, batch_norm=True, dropout=0.1), 33)
+    assert {layer.compute_dtype for layer in head._flatten_layers()} == {"bfloat16"}
+
+
+def test_initial_weights_come_from_seed_and_layer() -> None:
+    first, same, other = (built(SpinalHead(3, seed=seed), 64) for seed in (1, 1, 2))
+    for a, b in zip(first.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(first.trainable_weights, other.trainable_weights, strict=True):
+        assert not np.allclose(a.numpy(), b.numpy())
+    blocks = [getattr(first, f"spinal{k}").kernel.numpy() for k in (2, 3, 4)]
+    assert len({block.tobytes() for block in blocks}) == 3
+
+
+def test_every_block_is_initialised_by_its_own_fan_in() -> None:
+    head = built(SpinalHead(50, width=30, sub_layers=3), 200)
+    for name, fan_in in (("spinal1", 100), ("spinal2", 130), ("spinal3", 130), ("logits", 90)):
+        kernel, bias = getattr(head, name).get_weights()
+        assert kernel.shape[0] == fan_in
+        for values in (kernel, bias):
+            assert 0.9 < np.abs(values).max() * np.sqrt(fan_in) <= 1
+
+
+# --- as objects -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        DenseHead(3, width=5, dropout=0.1, batch_norm=True, initialisation="keras", seed=4),
+        SpinalHead(3, width=5, sub_layers=3, dropout=0.1, batch_norm=True, seed=4),
+        LinearHead(3, dropout=0.1, seed=4),
+    ],
+)
+@pytest.mark.parametrize("shape", [(7,), (2, 2, 3)])
+def test_heads_survive_saving(head: HeadLayer, shape: tuple[int, ...], tmp_path: Path) -> None:
+    inputs = keras.Input(shape)
+    fresh = type(head).from_config({**head.get_config(), "name": "head"})
+    model = keras.Model(inputs, fresh(inputs))
+    randomised(fresh)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert loaded.get_layer("head").get_config() == fresh.get_config()
+    x = features(4, *shape)
+    np.testing.assert_array_equal(loaded(x).numpy(), model(x).numpy())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_shape_of_the_logits_is_known_without_building(kind: type[HeadLayer]) -> None:
+    assert kind(3).compute_output_shape((None, 7, 7, 5)) == (None, 3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: SpinalHead(3, sub_layers=0), "sub_layers=0"),
+        (lambda: SpinalHead(3, width=0), "width=0"),
+        (lambda: DenseHead(3, width=0), "width=0"),
+        (lambda: LinearHead(3).build((None, None, 4)), r"shape=\(None, None, 4\)"),
+    ],
+)
+def test_what_cannot_be_a_head_is_refused(wrong: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"Received: .*{message}"):
+        wrong()
+
+
+def test_params_give_every_head_the_same_dropout_and_norm(
+    make_params: Callable[..., Params],
+) -> None:
+    params = make_params(
+        {"train.dropout": 0.25, "train.dense_width": 11, "train.spinal_width": 5}
+    ).train
+    heads = {name: build(name, params, 7, 3, "keras") for name in ("dense", "spinal", "linear")}
+    shared = ("classes", "dropout", "batch_norm", "initialisation", "seed", "name", "dtype")
+    configs = [{key: head.get_config()[key] for key in shared} for head in heads.values()]
+    assert configs[0] == configs[1] == configs[2]
+    assert (configs[0]["classes"], configs[0]["dropout"], configs[0]["seed"]) == (7, 0.25, 3)
+    assert [type(head) for head in heads.values()] == list(KINDS)
+    assert heads["dense"].get_config()["width"] == 11
+    assert heads["spinal"].get_config()["width"] == 5
+    assert heads["spinal"].get_config()["sub_layers"] == params.sub_layers

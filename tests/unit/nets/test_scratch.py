@@ -1,0 +1,73 @@
+"""Whole networks from random weights: one backbone, whatever the head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+
+from quickspine.nets import scratch
+from quickspine.params import Params, Train
+from quickspine.training.model_file import parameters
+
+HEADS = ("dense", "spinal", "linear")
+
+
+@pytest.fixture(scope="module")
+def train(make_params: Callable[..., Params]) -> Train:
+    return make_params({"train.width": 0.05, "train.dropout": 0.5}).train
+
+
+def network(train: Train, head: str, seed: int = 1, classes: int = 3) -> keras.Model:
+    return scratch.build(train, head, classes=classes, seed=seed, shape=(16, 16, 1))
+
+
+def backbone(model: keras.Model) -> list[tuple[str, bytes]]:
+    layers = [layer for layer in model.layers if layer.name != "head"]
+    return [(w.path, w.numpy().tobytes()) for layer in layers for w in layer.weights]
+
+
+def test_the_backbone_starts_equal_bit_for_bit_under_every_head(train: Train) -> None:
+    starts = [backbone(network(train, head)) for head in HEADS]
+    assert len(starts[0]) == 10 * 6
+    assert starts[0] == starts[1] == starts[2]
+
+
+def test_another_seed_is_another_start(train: Train) -> None:
+    for head in HEADS:
+        first, second = (network(train, head, seed) for seed in (1, 2))
+        kernels = [
+            (a.numpy(), b.numpy())
+            for a, b in zip(first.weights, second.weights, strict=True)
+            if a.name == "kernel"
+        ]
+        assert kernels
+        assert not any(np.allclose(a, b) for a, b in kernels)
+
+
+def test_the_paper_s_networks_have_its_parameters(make_params: Callable[..., Params]) -> None:
+    params = make_params({"train.width": 1.0, "train.dropout": 0.5}).train
+    for head, total in (("dense", 3_646_154), ("spinal", 3_629_770)):
+        model = scratch.build(params, head, classes=10, seed=1, shape=(28, 28, 1))
+        assert parameters(model) == total
+        assert model.count_params() - total == 4_864
+
+
+def test_drawings_are_uint8_and_logits_float32(train: Train) -> None:
+    model = network(train, "spinal", classes=5)
+    assert model.input_shape == (None, 16, 16, 1)
+    assert model.inputs[0].dtype == "uint8"
+    drawings = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 1), np.uint8)
+    logits = model(drawings).numpy()
+    assert logits.shape == (4, 5)
+    assert logits.dtype == np.float32
+    assert logits.min() < 0 < logits.max()  # no softmax inside
+
+
+def test_pixels_reach_the_backbone_between_zero_and_one(train: Train) -> None:
+    model = network(train, "linear")
+    inner = keras.Model(model.input, model.get_layer("rescale").output)
+    drawing = np.full((1, 16, 16, 1), 255, np.uint8)
+    np.testing.assert_allclose(inner(drawing), np.ones((1, 16, 16, 1)), rtol=1e-6)

@@ -1,0 +1,203 @@
+"""The front doors: quick help, wrong params said early, exit codes, the lock, SIGTERM."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from quickspine import stage
+from quickspine.errors import WrongInputError
+from quickspine.params import Params
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = sorted(path.stem for path in (ROOT / "pipeline").glob("[a-z]*.py"))
+TRAINS = {"train", "finetune"}
+
+# Runs a front door twice in one process, as `python -m` would: for help, and with bad params.
+TWICE = """
+import runpy, sys
+name, *more = sys.argv[1:]
+for arguments in (["--help"], ["--params", "bad.yaml", *more]):
+    sys.argv[1:] = arguments
+    try:
+        runpy.run_module(f"pipeline.{name}", run_name="__main__", alter_sys=True)
+    except SystemExit as done:
+        print("code", done.code)
+heavy = {"tensorflow", "keras", "mlflow", "matplotlib", "scipy", "dvc", "tensorflow_datasets"}
+print("heavy", sorted(heavy & set(sys.modules)))
+"""
+
+
+@pytest.fixture
+def project(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with good and bad params, as the current one."""
+    values = params.model_dump(mode="json")
+    values.update(seeds=[1, 2, 3], heads=["dense", "spinal"])
+    (tmp_path / "params.yaml").write_text(json.dumps(values))
+    values["train"]["epoch"] = values["train"].pop("epochs")
+    values["data"]["categories"][0] = "appel"
+    values["split"] = {"train": 0.7, "validation": 0.1, "test": 0.1}
+    (tmp_path / "bad.yaml").write_text(json.dumps(values))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return tmp_path
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def main(monkeypatch: pytest.MonkeyPatch, *arguments: str, **options: object) -> int | str | None:
+    """The exit code of a stage made of `options`."""
+    monkeypatch.setattr(sys, "argv", ["stage", *arguments])
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    work = options.pop("work", lambda params, args: None)
+    try:
+        stage.main("fetch", "Fetch.", work, **options)  # type: ignore[arg-type]
+    except SystemExit as done:
+        return done.code
+    return 0
+
+
+def test_there_are_six_stages() -> None:
+    assert STAGES == ["evaluate", "fetch", "finetune", "preprocess", "tfrecords", "train"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_help_and_wrong_params_import_nothing_heavy(project: Path, name: str) -> None:
+    more = ["--head", "dense", "--seed", "1"] if name in TRAINS else []
+    done = python("-c", TWICE, name, *more)
+    assert done.stdout.startswith(f"usage: python -m pipeline.{name} [-h] [--params PARAMS]")
+    assert "code 0\ncode 2\nheavy []\n" in done.stdout, done.stdout + done.stderr
+    for part in (
+        f"{name}{'-dense-1' if more else ''}: bad.yaml: 4 wrong",
+        "data.categories: 'appel': no such category; did you mean 'apple'",
+        "split: train, validation and test sum to 0.9; make it 1",
+        "train.epochs: missing",
+        "train.epoch: unknown key; did you mean epochs?",
+    ):
+        assert part in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (project / ".quickspine").exists()  # said no before it touched anything
+
+
+def test_the_command_itself_exits_with_2(project: Path) -> None:
+    done = python("-m", "pipeline.fetch", "--params", "bad.yaml")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("fetch: bad.yaml: 4 wrong\n  ")
+
+
+def test_a_pretrained_backbone_is_checked_before_tensorflow_starts(project: Path) -> None:
+    values = json.loads((project / "params.yaml").read_text())
+    values["finetune"]["backbone"] = "efficientnet_lite1"
+    (project / "params.yaml").write_text(json.dumps(values))
+    code = (
+        "import atexit, runpy, sys; sys.argv[1:] = ['--head', 'dense', '--seed', '1']; "
+        "atexit.register(lambda: print('tensorflow' in sys.modules)); "
+        "runpy.run_module('pipeline.finetune', run_name='__main__', alter_sys=True)"
+    )
+    done = python("-c", code)
+    assert (done.returncode, done.stdout) == (2, "False\n")
+    assert "finetune-dense-1: finetune.backbone: " in done.stderr
+    assert "efficientnet_lite0" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--head", "linear", "--seed", "1"], "--head: linear is not among heads (dense, spinal)"),
+        (["--head", "../x", "--seed", "1"], "--head: ../x is not among heads"),
+        (["--head", "dense", "--seed", "7"], "--seed: 7 is not among seeds (1, 2, 3)"),
+        (["--head", "dense", "--seed", "1", "--params", "no.yaml"], "no.yaml: missing"),
+        (["--head", "dense"], "the following arguments are required: --seed"),
+        (["--head", "dense", "--seed", "one"], "invalid int value: 'one'"),
+    ],
+)
+def test_wrong_arguments_exit_with_2_and_are_named(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    assert main(monkeypatch, *arguments, trains=True) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_stage_works_under_its_lock_and_then_frees_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def work(params: Params, args: Namespace) -> None:
+        held = sorted(path.name for path in Path(".quickspine/locks").iterdir())
+        seen.extend([params.seeds, args.head, args.seed, held])
+
+    arguments = ("--head", "spinal", "--seed", "3")
+    assert main(monkeypatch, *arguments, work=work, trains=True) == 0
+    names = ["fetch-spinal-3.holder", "fetch-spinal-3.lock"]
+    assert seen == [(1, 2, 3), "spinal", 3, names]
+    assert not Path(".quickspine/locks/fetch-spinal-3.holder").exists()
+
+
+def test_what_is_wrong_with_the_data_exits_with_2_without_a_traceback(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*anything: object) -> None:
+        raise WrongInputError("data/raw: empty; run: dvc repro fetch")
+
+    assert main(monkeypatch, work=refuse) == 2
+    assert capsys.readouterr().err == "fetch: data/raw: empty; run: dvc repro fetch\n"
+    assert main(monkeypatch, check=refuse) == 2
+    assert not Path(".quickspine/locks/fetch.holder").exists()
+
+
+def test_anything_else_is_a_fault_of_ours_and_shows_its_traceback(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(params: Params, args: Namespace) -> None:
+        raise ZeroDivisionError("ours")
+
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        main(monkeypatch, work=fail)
+    assert main(monkeypatch) == 0  # the lock is free again
+
+
+SLOW = """
+import time
+from quickspine import stage
+from quickspine.files import whole_folder
+
+def work(params, args):
+    with whole_folder(stage.RAW) as folder:
+        (folder / "half").write_text("half")
+        print("ready", flush=True)
+        time.sleep(60)
+
+stage.main("fetch", "Fetch.", work)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stage_that_is_stopped_tidies_up(project: Path, number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        os.kill(process.pid, number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors == "fetch: interrupted; nothing half-made was kept\n"
+    assert list((project / "data").iterdir()) == []
+    assert [path.name for path in Path(".quickspine/locks").iterdir()] == ["fetch.lock"]
