@@ -25,7 +25,6 @@ def held_back() -> Iterator[None]:
         try:
             yield
         except BaseException:
-            _flush()  # an unfinished line too
             held.seek(0)
             os.write(terminal, held.read())
             raise

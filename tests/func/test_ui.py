@@ -43,7 +43,7 @@ def port() -> int:
 
 @pytest.fixture
 def start(project: Path, port: int) -> Iterator[Start]:
-    """Starts `python -m quickspine.tracking.ui`; kills what is left of it afterwards."""
+    """Starts `python -m quickspine.tracking.ui`; ends it and its workers afterwards."""
     with contextlib.ExitStack() as stack:
 
         def run(number: object = port, **environment: str) -> subprocess.Popen[str]:
@@ -57,7 +57,7 @@ def start(project: Path, port: int) -> Iterator[Start]:
                 text=True,
             )
             stack.enter_context(process)
-            stack.callback(process.kill)
+            stack.callback(process.terminate)
             return process
 
         yield run

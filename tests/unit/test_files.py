@@ -12,9 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -314,10 +315,28 @@ def test_a_holder_that_lets_go_or_has_not_written_its_name_yet_is_another_proces
             pytest.fail("two hold one lock")
 
 
+def test_a_holder_removes_its_name_while_the_lock_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Afterwards it would remove the name of the next one."""
+    monkeypatch.chdir(tmp_path)
+    note = Path(".quickspine/locks/train.holder")
+    named: list[bool] = []
+    release = FileLock.release
+
+    def watched(self: FileLock, *arguments: Any, **options: Any) -> None:
+        named.append(note.exists())
+        release(self, *arguments, **options)
+
+    monkeypatch.setattr(FileLock, "release", watched)
+    with lock("train", wait_s=0):
+        assert note.exists()
+    assert named[0] is False
+
+
 def test_processes_in_turn_never_overlap_and_always_stand_named(
     tmp_path: Path, start: Start
 ) -> None:
-    """A holder that removed its name after letting go would take the next one's."""
     (tmp_path / "count").write_text("0")
     processes = [
         start(

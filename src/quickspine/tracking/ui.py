@@ -63,7 +63,7 @@ def _show(tracking: Tracking, port: int) -> None:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65536:
+    if not (text.isascii() and text.isdecimal()) or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"PORT: {text!r}; name one from 1 to 65535")
     return int(text)
 

@@ -55,7 +55,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
             fake.events.append("layers")
         return real(name)
 
-    monkeypatch.setattr(registration.importlib, "import_module", noted)
+    monkeypatch.setattr(importlib, "import_module", noted)
     return fake
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -60,15 +62,15 @@ def test_the_initial_weights_of_pytorch_keep_the_signal_alive() -> None:
 
 
 def test_width_scales_every_block_and_keeps_one_filter() -> None:
-    filters = lambda model: [  # noqa: E731
-        layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)
-    ]
+    def filters(model: keras.Model) -> list[int]:
+        return [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+
     assert filters(network(width=0.25)) == [16] * 2 + [32] * 2 + [64] * 6
     assert filters(network(width=0.001)) == [1] * 10
 
 
 def test_seed_and_initialisation_decide_the_weights() -> None:
-    def kernels(**changes: object) -> list[np.ndarray]:
+    def kernels(**changes: Any) -> list[np.ndarray]:
         return [w.numpy() for w in network(**changes).weights if w.name == "kernel"]
 
     first = kernels()

@@ -1,0 +1,126 @@
+"""Kept features: computed once, named by all that they depend on, shuffled by (seed, epoch)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from quickspine.training.features import kept, ordered, shuffled
+
+Rows = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+
+class Forward:
+    """Doubles a batch, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, batch: Any) -> Any:
+        self.calls += 1
+        return tf.cast(batch, tf.float64) * 2
+
+
+def batches(rows: Rows) -> Any:
+    return tf.data.Dataset.from_tensor_slices(rows).batch(4)
+
+
+def test_features_are_computed_once(rows: Rows, feature_folder: Path) -> None:
+    forward = Forward()
+    for _ in range(2):
+        found = kept({"data": "a"}, forward, batches(rows), "rows", feature_folder)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, rows * 2)
+    assert forward.calls == 4
+    assert isinstance(found, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        found[0] = 0
+
+
+def test_other_facts_are_other_features(rows: Rows, feature_folder: Path) -> None:
+    forward = Forward()
+    kept({"data": "a", "size": 1}, forward, batches(rows), "rows", feature_folder)
+    kept({"size": 1, "data": "a"}, forward, batches(rows), "rows", feature_folder)
+    assert forward.calls == 4
+    kept({"data": "a", "size": 2}, forward, batches(rows), "rows", feature_folder)
+    assert forward.calls == 8
+    assert len(list(feature_folder.iterdir())) == 2
+
+
+def test_deleting_features_costs_time_alone(rows: Rows, feature_folder: Path) -> None:
+    forward = Forward()
+    first = np.array(kept({}, forward, batches(rows), "rows", feature_folder))
+    for path in feature_folder.iterdir():
+        path.unlink()
+    np.testing.assert_array_equal(kept({}, forward, batches(rows), "rows", feature_folder), first)
+    assert forward.calls == 8
+
+
+def test_a_failure_leaves_no_features(rows: Rows, feature_folder: Path) -> None:
+    def broken(batch: Any) -> Any:
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        kept({}, broken, batches(rows), "rows", feature_folder)
+    assert list(feature_folder.iterdir()) == []
+    np.testing.assert_array_equal(
+        kept({}, Forward(), batches(rows), "rows", feature_folder), rows * 2
+    )
+
+
+def test_no_batches_are_no_features(rows: Rows, feature_folder: Path) -> None:
+    with pytest.raises(ValueError, match="rows: no batches"):
+        kept({}, Forward(), batches(rows).take(0), "rows", feature_folder)
+    assert list(feature_folder.iterdir()) == []
+
+
+def test_features_of_maps_keep_their_shape(feature_folder: Path) -> None:
+    maps = np.random.default_rng(0).normal(size=(5, 2, 2, 3)).astype(np.float32)
+    np.testing.assert_array_equal(
+        kept({}, Forward(), batches(maps), "maps", feature_folder), maps * 2
+    )
+
+
+def seen(epoch: Any) -> list[tuple[bytes, bytes]]:
+    return [(x.numpy().tobytes(), y.numpy().tobytes()) for x, y in epoch]
+
+
+def test_the_order_of_an_epoch_comes_from_seed_and_epoch(rows: Rows, labels: Labels) -> None:
+    epochs = shuffled(rows, labels, 5, seed=1)
+    first = seen(epochs(0))
+    seen(epochs(3))
+    assert seen(epochs(0)) == first == seen(shuffled(rows, labels, 5, seed=1)(0))
+    assert first != seen(epochs(1))
+    assert first != seen(shuffled(rows, labels, 5, seed=2)(0))
+
+
+def test_an_epoch_holds_every_row_once_with_its_label(rows: Rows, labels: Labels) -> None:
+    found = [
+        (row.tobytes(), int(label))
+        for x, y in shuffled(rows, labels, 5, seed=1)(2)
+        for row, label in zip(x.numpy(), y.numpy(), strict=True)
+    ]
+    expected = [(row.tobytes(), int(label)) for row, label in zip(rows, labels, strict=True)]
+    assert sorted(found) == sorted(expected)
+
+
+def test_what_does_not_fill_a_batch_is_left_out_in_each_epoch_something_else(
+    rows: Rows, labels: Labels
+) -> None:
+    epochs = [list(shuffled(rows, labels, 4, seed=1)(epoch)) for epoch in range(2)]
+    assert [[len(y) for _, y in epoch] for epoch in epochs] == [[4, 4, 4]] * 2
+    sets = [{row.tobytes() for x, _ in epoch for row in x.numpy()} for epoch in epochs]
+    assert sets[0] != sets[1]
+
+
+def test_in_order_the_last_batch_may_be_smaller(rows: Rows, labels: Labels) -> None:
+    found = list(ordered(rows, labels, 4))
+    assert [len(y) for _, y in found] == [4, 4, 4, 3]
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in found]), rows)
+    np.testing.assert_array_equal(np.concatenate([y for _, y in found]), labels)
