@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from quickspine.params import Params, load
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Warnings are errors and machines are busy: an example that takes long is no fault.
+settings.register_profile("quickspine", deadline=None)
+settings.load_profile("quickspine")
 
 MakeParams = Callable[..., Params]
 

@@ -165,7 +165,7 @@ def test_a_run_tells_what_it_was_and_how_it_went(
     assert history(found, "loss") == [(0, 3.0), (1, 2.0), (2, 1.0)]
     assert "skipped" not in found.data.metrics
     (dataset,) = found.inputs.dataset_inputs
-    assert (dataset.dataset.name, dataset.dataset.digest) == ("doodles", "d" * 36)
+    assert (dataset.dataset.name, dataset.dataset.digest) == ("doodles", "d" * 12)
     assert json.loads(dataset.dataset.profile) == {"train": 9600, "validation": 1200}
     artifacts = project / "mlruns" / "artifacts" / found.info.run_id / "artifacts"
     assert sorted(p.name for p in artifacts.iterdir()) == ["environment.json", "history.csv"]

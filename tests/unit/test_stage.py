@@ -46,7 +46,7 @@ def project(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     values["split"] = {"train": 0.7, "validation": 0.1, "test": 0.1}
     (tmp_path / "bad.yaml").write_text(json.dumps(values))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'src'}")
     return tmp_path
 
 

@@ -36,7 +36,7 @@ th { font-weight: 600; }
 .facts td { overflow-wrap: anywhere; }
 figure { margin: 1.2rem 0; }
 figure svg, figure img { display: block; width: 100%; height: auto; }
-figure img { background: #fff; }
+figure img { background: #fff; max-width: 40rem; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr));
   gap: 1rem; }
 .pair figure { margin: 0; }

@@ -8,7 +8,7 @@ from typing import Any
 
 from quickspine.tracking.quiet import masked
 
-DATASET_DIGEST = 36  # characters that MLflow keeps of a dataset's digest
+DATASET_DIGEST = 12  # characters that name it in the UI; MLflow keeps 36, the tag has all
 
 
 def texts(values: Mapping[str, Any], none: str | None = None) -> dict[str, str]:

@@ -53,6 +53,8 @@ def finetune(
     chosen = params.finetune
     classes = len(records.categories)
     # What is kept computes in plain float32, wherever the training runs: features and the file.
+    # Keras counts the layers of a process for their names: equal trainings count from the start.
+    keras.utils.clear_session()
     keras.config.set_dtype_policy("float32")
     front = finetuned.front(records.shape, chosen.image_size)
     backbone = pretrained.build(chosen.backbone, chosen.weights, chosen.image_size)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from quickspine.dataset.reader import RecordSet
 from quickspine.nets import pretrained
@@ -156,7 +155,8 @@ def test_a_real_backbone_trains_its_last_block_and_is_saved_as_it_was_validated(
     trunk, tail = split(before, 1)
     kernels = {w.path for w in tail.weights if "norm" not in w.path}
     assert changed(before, backbone_of(outcome)) == kernels
-    assert kernels and not kernels & {w.path for w in trunk.weights}
+    assert kernels
+    assert not kernels & {w.path for w in trunk.weights}
     loss, accuracy = validated(outcome, records)
     assert accuracy == outcome.best["val_accuracy"]
     assert loss == pytest.approx(outcome.best["val_loss"], rel=1e-3)
@@ -168,51 +168,86 @@ def test_a_real_backbone_trains_its_last_block_and_is_saved_as_it_was_validated(
     )
 
 
-def test_heads_and_seeds_share_features_and_differ_in_nothing_but_the_head(runs: Runs) -> None:
-    dense = runs.run("dense", 1)
-    computed = list(runs.computed)
-    assert len(computed) == 4  # trunk and whole, of two splits of one batch each
-    batches, runs.batches = runs.batches, []
-    spinal = runs.run("spinal", 1)
-    assert runs.batches == batches
-    assert [(name, epoch) for name, epoch, _ in batches] == [
-        ("head", 0), ("head", 1), ("blocks", 0), ("blocks", 1)
-    ]  # fmt: skip
-    runs.batches = []
-    other = runs.run("spinal", 2)
-    assert runs.batches != batches
-    assert runs.computed == computed
-    assert len(list(Path("features").iterdir())) == 4
-    rates = [[task.schedule.rate(s) for s in range(6)] for task in runs.tasks]
+@dataclass
+class Shared:
+    """Several heads and seeds, one after the other, in one project."""
+
+    runs: Runs
+    outcomes: dict[str, Outcome]
+    batches: dict[str, list[tuple[str, int, bytes]]]
+    computed: dict[str, int]  # batches of features, until then
+    files: int
+
+
+@pytest.fixture(scope="module")
+def shared(
+    make_params: Callable[..., Params],
+    records: RecordSet,
+    cpu: Device,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Shared:
+    runs = Runs(settings(make_params), records, cpu)
+    found = Shared(runs, {}, {}, {}, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("shared"))
+        patch.setattr(pretrained, "build", tiny)
+        for name in ("dense 1", "spinal 1", "spinal 2"):
+            head, seed = name.split()
+            runs.batches = []
+            found.outcomes[name] = runs.run(head, int(seed))
+            found.batches[name] = runs.batches
+            found.computed[name] = len(runs.computed)
+        found.files = len(list(Path("features").iterdir()))
+    return found
+
+
+def test_heads_and_seeds_share_the_features(shared: Shared) -> None:
+    # Trunk and whole, of two splits of one batch each; then never again.
+    assert shared.computed == {"dense 1": 4, "spinal 1": 4, "spinal 2": 4}
+    assert shared.files == 4
+
+
+def test_heads_differ_in_nothing_but_the_head(shared: Shared) -> None:
+    batches = shared.batches["dense 1"]
+    phases = [(name, epoch) for name, epoch, _ in batches]
+    assert phases == [("head", 0), ("head", 1), ("blocks", 0), ("blocks", 1)]
+    assert shared.batches["spinal 1"] == batches
+    assert shared.batches["spinal 2"] != batches
+    rates = [[task.schedule.rate(step) for step in range(6)] for task in shared.runs.tasks]
     assert rates[:2] == rates[2:4] == rates[4:]
-    assert [o.facts["head"] for o in (dense, spinal, other)] == ["dense", "spinal", "spinal"]
-    assert dense.facts["data_digest"] == runs.records.digest
+    facts = [outcome.facts for outcome in shared.outcomes.values()]
+    assert [each["head"] for each in facts] == ["dense", "spinal", "spinal"]
+    assert [each["seed"] for each in facts] == [1, 1, 2]
+    assert {each["data_digest"] for each in facts} == {shared.runs.records.digest}
 
 
-def test_equal_runs_are_equal_with_or_without_kept_features(runs: Runs, tmp_path: Path) -> None:
-    for name in ("first", "second", "third"):
-        save(runs.run("spinal", 1).model, tmp_path / name)
-        if name == "second":
-            for path in Path("features").iterdir():
-                path.unlink()
-    assert len({(tmp_path / n).read_bytes() for n in ("first", "second", "third")}) == 1
+def test_equal_runs_are_equal_with_and_without_kept_features(
+    shared: Shared, runs: Runs, tmp_path: Path
+) -> None:
+    save(shared.outcomes["spinal 1"].model, tmp_path / "kept")
+    save(runs.run("spinal", 1).model, tmp_path / "anew")
+    assert len(runs.computed) == 4
+    assert (tmp_path / "kept").read_bytes() == (tmp_path / "anew").read_bytes()
 
 
-@pytest.mark.parametrize("spoil", [False, True])
-def test_the_better_phase_is_kept(runs: Runs, spoil: bool) -> None:
-    runs.spoil = spoil
-    outcome = runs.run("dense", 1, None)
-    head = [entry for phase, entry in outcome.history if phase == "head"]
-    blocks = [entry for phase, entry in outcome.history if phase == "blocks"]
-    assert [entry["epoch"] for entry in head + blocks] == [1, 2, 3, 4]
+@pytest.mark.parametrize("run", ["dense 1", "spinal 1", "spinal 2"])
+def test_what_is_saved_is_the_best_epoch_of_both_phases(shared: Shared, run: str) -> None:
+    outcome = shared.outcomes[run]
+    entries = [entry for _, entry in outcome.history]
+    assert [entry["epoch"] for entry in entries] == [1, 2, 3, 4]
+    assert outcome.best == max(entries, key=loop.merit)
+    loss, accuracy = validated(outcome, shared.runs.records)
+    assert accuracy == outcome.best["val_accuracy"]
+    assert loss == pytest.approx(outcome.best["val_loss"], rel=1e-3)
+
+
+def test_blocks_that_get_worse_are_forgotten(runs: Runs) -> None:
+    runs.spoil = True
+    outcome = runs.run("dense", 1)
+    assert outcome.best in [entry for phase, entry in outcome.history if phase == "head"]
     assert [entry["epoch"] for _, entry in runs.reported] == [1, 2, 1, 2]
-    if spoil:
-        assert outcome.best in head
-        keras.utils.set_random_seed(0)
-        assert not changed(tiny("", "none", SIZE), backbone_of(outcome))
-    else:
-        best = max(head + blocks, key=loop.merit)
-        assert loop.merit(outcome.best) == loop.merit(best)
+    keras.utils.set_random_seed(0)
+    assert not changed(tiny("", "none", SIZE), backbone_of(outcome))
     loss, accuracy = validated(outcome, runs.records)
     assert accuracy == outcome.best["val_accuracy"]
     assert loss == pytest.approx(outcome.best["val_loss"], rel=1e-3)
@@ -229,17 +264,15 @@ def test_the_head_alone_can_be_all_that_trains(
     assert validated(outcome, runs.records)[1] == outcome.best["val_accuracy"]
 
 
-def test_other_images_are_other_features(runs: Runs, make_params: Callable[..., Params]) -> None:
-    runs.run("linear", 1)
-    runs.run("linear", 1, settings(make_params, image_size=36))
-    assert len(list(Path("features").iterdir())) == 8
-
-
-def test_other_code_is_other_features(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs.run("linear", 1)
+def test_other_images_or_code_are_other_features(
+    runs: Runs, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = settings(make_params, head_epochs=1, epochs=0)
+    runs.run("linear", 1, short)
+    runs.run("linear", 1, settings(make_params, head_epochs=1, epochs=0, image_size=36))
     monkeypatch.setattr(finetune, "_code_digest", lambda: "changed")
-    runs.run("linear", 1)
-    assert len(list(Path("features").iterdir())) == 8
+    runs.run("linear", 1, short)
+    assert len(runs.computed) == 12
 
 
 def test_the_file_computes_in_float32_whatever_trained(runs: Runs) -> None:
@@ -253,4 +286,4 @@ def test_the_file_computes_in_float32_whatever_trained(runs: Runs) -> None:
     assert outcome.model.outputs[0].dtype == "float32"
     loss, _ = validated(outcome, runs.records)
     assert loss == pytest.approx(outcome.best["val_loss"], rel=0.05)
-    assert tf.keras.config.dtype_policy().name == "float32"
+    assert keras.config.dtype_policy().name == "float32"
