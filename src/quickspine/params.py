@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
-import difflib
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.composer import Composer, ComposerError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from quickspine import categories as known
 from quickspine.errors import WrongInputError
 from quickspine.files import digest
-
-MAX_BYTES = 1 << 17  # a params.yaml beyond this is something else, and takes seconds to read
-MAX_DEPTH = 32  # lists and keys inside each other
-MAX_VALUE = 4096  # characters of a key or value
-MAX_SHOWN = 20  # lines of an error, or categories in one: a whole file of them helps nobody
+from quickspine.params_errors import MAX_SHOWN, explained, shown
+from quickspine.yaml_file import read
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=10)]
@@ -47,12 +37,12 @@ def _twins(values: tuple[Any, ...]) -> str:
 
 
 def _stranger(name: str) -> str:
-    return f"{_shown(name)}: {known.unknown(name, known.quickdraw())}"
+    return f"{shown(name)}: {known.unknown(name, known.quickdraw())}"
 
 
 def _listed(values: list[Any]) -> str:
     more = f" and {len(values) - MAX_SHOWN} more" if len(values) > MAX_SHOWN else ""
-    return ", ".join(map(_shown, values[:MAX_SHOWN])) + more
+    return ", ".join(map(shown, values[:MAX_SHOWN])) + more
 
 
 class Data(Section):
@@ -226,81 +216,12 @@ def load(path: str | Path = "params.yaml") -> Params:
         WrongInputError: one error that lists everything wrong, a line each, by dotted key.
     """
     path = Path(path)
-    values = _read(path)
+    values = read(path)
     try:
         return Params.model_validate(_tuples(values))
     except ValidationError as error:
-        details = _heard(error.errors(include_url=False))
-    lines = [_explain(detail) for detail in details[:MAX_SHOWN]]
-    if len(details) > MAX_SHOWN:
-        lines.append(f"and {len(details) - MAX_SHOWN} more")
-    raise WrongInputError(
-        "\n".join([f"{path}: {len(details)} wrong", *(f"  {line}" for line in lines)])
-    )
-
-
-class _Plain(Composer):
-    """Keys, lists and values as they stand: what may hide an explosion is refused unread.
-
-    A few aliases of aliases grow to billions of values, nesting exhausts the stack, and ruamel
-    raises whatever comes on tags that do not fit their values.
-    """
-
-    _depth = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Compose one node, and what is in it."""
-        event = self.parser.peek_event()
-        problem = ""
-        if getattr(event, "anchor", None) is not None:
-            problem = f"an anchor or alias ({event.anchor}); write the value itself"
-        elif getattr(event, "ctag", None) is not None:
-            problem = f"a tag ({event.ctag}); write the plain value"
-        elif len(getattr(event, "value", None) or "") > MAX_VALUE:
-            problem = f"more than {MAX_VALUE} characters in one piece; shorten it"
-        elif self._depth >= MAX_DEPTH:
-            problem = f"nested more than {MAX_DEPTH} deep; write plain nested keys and values"
-        if problem:
-            raise ComposerError(None, None, problem, event.start_mark)
-        self._depth += 1
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
-
-
-def _read(path: Path) -> dict[Any, Any]:
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Composer = _Plain
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise WrongInputError(
-                f"{path}: more than {MAX_BYTES} bytes; a params file has at most as many"
-            )
-        values = yaml.load(data.decode("utf-8"))
-    except FileNotFoundError:
-        raise WrongInputError(f"{path}: missing; run this from the project's root") from None
-    except OSError as error:
-        raise WrongInputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise WrongInputError(
-            f"{path}: not readable as YAML ({_summary(error)}); mend that place"
-        ) from None
-    if not isinstance(values, dict):
-        kind = "nothing" if values is None else f"a {type(values).__name__}"
-        raise WrongInputError(
-            f"{path}: holds {kind} instead of keys; see params.yaml in the project"
-        )
-    return values
-
-
-def _summary(error: Exception) -> str:
-    if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
-        line = error.problem_mark.line + 1
-        # Of a key written twice ruamel shows the values too, before it has read them.
-        return f"line {line}: {error.problem.partition(' with value ')[0]}"
-    return " ".join(str(error).split())[:400]
+        lines = explained(error.errors(include_url=False), Params)
+    raise WrongInputError("\n".join([f"{path}: {lines[0]}", *(f"  {line}" for line in lines[1:])]))
 
 
 def _tuples(value: Any) -> Any:
@@ -308,46 +229,3 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _tuples(inner) for key, inner in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _heard(details: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Without "too short" about a list whose entries are wrong: pydantic counts the right ones."""
-    parents = {detail["loc"][:-1] for detail in details}
-    return [d for d in details if d["type"] != "too_short" or d["loc"] not in parents]
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, datetime.date):
-        return f"{value}, a date; put it in quotes"
-    try:
-        text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
-    except (TypeError, ValueError):  # keys that are dates; numbers of thousands of digits
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _fields(location: tuple[str | int, ...]) -> list[str]:
-    model: Any = Params
-    for part in location:
-        field = model.model_fields.get(part) if isinstance(part, str) else None
-        model = field.annotation if field else None
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return []
-    return list(model.model_fields)
-
-
-def _explain(detail: ErrorDetails) -> str:
-    location = detail["loc"]
-    key = ".".join(str(part) for part in location) or "params"
-    key = key if key.isprintable() and len(key) <= 200 else repr(key)[:200]
-    if detail["type"] == "extra_forbidden":
-        fields = _fields(location[:-1])
-        close = difflib.get_close_matches(str(location[-1]), fields, n=1, cutoff=0.5)
-        remedy = f"did you mean {close[0]}?" if close else f"known here: {', '.join(fields)}"
-        return f"{key}: unknown key; {remedy}"
-    if detail["type"] == "missing":
-        return f"{key}: missing; add it (the project's params.yaml shows it)"
-    message = detail["msg"].removeprefix("Value error, ")
-    message = message.replace("Tuple", "list", 1)
-    message = message[:1].lower() + message[1:] if message.startswith("Input") else message
-    return f"{key}: {message}. Received: {_shown(detail['input'])}"

@@ -17,7 +17,8 @@ from ruamel.yaml import YAML
 
 from quickspine import categories
 from quickspine.errors import WrongInputError
-from quickspine.params import MAX_SHOWN, Params, load
+from quickspine.params import Params, load
+from quickspine.params_errors import MAX_SHOWN
 
 TEXT = (Path(__file__).resolve().parents[2] / "params.yaml").read_text(encoding="utf-8")
 VALUES: dict[str, Any] = YAML(typ="safe", pure=True).load(TEXT)

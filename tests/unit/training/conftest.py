@@ -136,8 +136,9 @@ def _watch(
                 raise _EnoughSeen
             return batches
 
-        seen["fitted"] = fit(replace(task, training=training), device, report)
-        return seen["fitted"]
+        fitted = fit(replace(task, training=training), device, report)
+        seen["fitted"] = fitted
+        return fitted
 
     reported: list[Epoch] = []
     device = devices.prepare(params.train, seed)

@@ -7,10 +7,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from numpy.typing import NDArray
 from skimage import data
 
 from quickspine.errors import WrongInputError
-from quickspine.nets.pretrained import build, efficientnet_lite
+from quickspine.nets.pretrained import build, efficientnet_lite, torch_weights
 
 CATS = {281, 282, 283, 284, 285}  # tabby, tiger cat, Persian, Siamese, Egyptian cat
 ESPRESSO = 967
@@ -21,13 +22,17 @@ def classifier() -> keras.Model:
     return efficientnet_lite.build("efficientnet_lite0", "imagenet", 224, top=True)
 
 
-def probabilities(classifier: keras.Model, photograph: Callable[[], np.ndarray]) -> np.ndarray:
+def probabilities(
+    classifier: keras.Model, photograph: Callable[[], np.ndarray]
+) -> NDArray[np.float32]:
     image = photograph()
     side = min(image.shape[:2])
     top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
     square = image[top : top + side, left : left + side].astype("float32")
     inputs = tf.image.resize(square, (224, 224), antialias=True)[None]
-    return np.array(tf.nn.softmax(classifier(inputs, training=False)))[0]
+    answers: NDArray[np.float32] = np.array(tf.nn.softmax(classifier(inputs, training=False)))
+    first: NDArray[np.float32] = answers[0]
+    return first
 
 
 def test_it_has_the_published_parameters(classifier: keras.Model) -> None:
@@ -78,6 +83,6 @@ def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "other.pth"
     path.touch()
     for tensors in ({}, {"_conv_stem.weight": np.zeros((32, 3, 5, 5), "float32")}):
-        monkeypatch.setattr(efficientnet_lite.torch_weights, "read", lambda _, t=tensors: t)
+        monkeypatch.setattr(torch_weights, "read", lambda _, t=tensors: t)
         with pytest.raises(WrongInputError, match=r"other\.pth' does not fit efficientnet_lite0"):
             build("efficientnet_lite0", str(path), 32)
