@@ -138,6 +138,8 @@ def _watch(
 
         fitted = fit(replace(task, training=training), device, report)
         seen["fitted"] = fitted
+        # What trained is used up: the outcome must come from the weights of the best epoch.
+        task.model.set_weights([np.zeros_like(weight) for weight in fitted.weights])
         return fitted
 
     reported: list[Epoch] = []

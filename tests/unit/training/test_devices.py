@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from quickspine.training.devices import cpu_has_bfloat16, exact, prepare
 
 
 @pytest.fixture(autouse=True)
-def rewrites(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+def rewrites(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What TensorFlow was told about rewriting graphs to bfloat16; without GPUs."""
     told: list[bool] = []
 
@@ -25,7 +25,7 @@ def rewrites(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
 
     monkeypatch.setattr(tf.config.optimizer, "set_experimental_options", note)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
-    return told  # type: ignore[return-value]
+    return told
 
 
 @pytest.mark.parametrize(
