@@ -63,6 +63,9 @@ def main(
     except WrongInputError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
+    except FloatingPointError as error:  # a training that diverged: no fault of the code
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print(f"{name}: interrupted; nothing half-made was kept", file=sys.stderr)
         sys.exit(1)

@@ -24,7 +24,7 @@ def found(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
     """What `two_replicas.py` prints."""
-    sizes = {"image_size": 32, "spinal_width": 4, "head_epochs": 2, "epochs": 2, "batch_size": 15}
+    sizes = {"image_size": 32, "spinal_width": 4, "head_epochs": 1, "epochs": 1, "batch_size": 15}
     rest = {"unfrozen_blocks": 1, "dropout": 0.0, "batch_norm": False, "weights": "none"}
     params = make_params({f"finetune.{name}": v for name, v in {**sizes, **rest}.items()})
     done = subprocess.run(

@@ -28,6 +28,7 @@ from quickspine.training.loop import Task, fit
 from quickspine.training.schedules import Cosine
 
 ROWS = np.random.default_rng(0).normal(size=(15, 9)).astype(np.float32)
+RANDOM = "all switched on"  # dropout and normalisation: each replica has its own
 LABELS = np.random.default_rng(1).integers(0, 3, 15)
 
 
@@ -89,19 +90,18 @@ def main() -> None:
         "even": (lambda device: head(device, 5, generated=True), two),
         "uneven, then empty": (lambda device: head(device, 7), two),
         "compiled": (lambda device: head(device, 5), replace(two, compiled=True)),
-        "all switched on": (lambda d: head(d, 7, plain=False, dropout=0.3, batch_norm=True), two),
+        RANDOM: (lambda d: head(d, 7, plain=False, dropout=0.3, batch_norm=True), two),
         "fine-tuned": (lambda device: tuned(device, params, folder), two),
     }
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, (train, device) in cases.items():
-        alone, together = train(one), train(device)
-        pairs = list(zip(alone[0], together[0], strict=True))
-        found[name] = {
-            "furthest": float(max(np.abs(a - b).max() for a, b in pairs)),
-            "finite": all(bool(np.isfinite(b).all()) for _, b in pairs),
-            "alone": alone[1],
-            "together": together[1],
-        }
+        weights, history = train(device)
+        found[name] = {"finite": all(bool(np.isfinite(w).all()) for w in weights)}
+        found[name]["together"] = history
+        if name != RANDOM:
+            expected, found[name]["alone"] = train(one)
+            pairs = zip(weights, expected, strict=True)
+            found[name]["furthest"] = float(max(np.abs(a - b).max() for a, b in pairs))
     print(json.dumps(found))
 
 
