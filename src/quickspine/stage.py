@@ -48,7 +48,8 @@ def main(
         parser.add_argument("--head", required=True, help="one of `heads` in the params")
         parser.add_argument("--seed", required=True, type=int, help="one of `seeds`")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs deaf to SIGINT
+        signal.signal(number, _stop)
     name = f"{stage}-{args.head}-{args.seed}" if trains else stage
     try:
         params = load(args.params)
