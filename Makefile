@@ -14,7 +14,7 @@ help:  ## Print this help
 
 setup: $(VENV)/ready  ## Make .venv from the hashed lock (two minutes, once)
 
-$(VENV)/ready: requirements.lock requirements-cuda.lock pyproject.toml
+$(VENV)/ready: $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
 	  { echo "quickspine needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.11" >&2; exit 2; }
 	@echo "setting up $(VENV) from $(LOCK)"
