@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A machine with an NVIDIA driver gets TensorFlow's CUDA libraries too.
 LOCK := $(if $(shell command -v nvidia-smi 2>/dev/null),requirements-cuda.lock,requirements.lock)
+OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -15,10 +16,10 @@ help:  ## Print this help
 setup: $(VENV)/ready  ## Make .venv from the hashed lock (two minutes, once)
 
 $(VENV)/ready: $(LOCK)
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	@export PATH="$(OUTSIDE)"; $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
 	  { echo "quickspine needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.11" >&2; exit 2; }
 	@echo "setting up $(VENV) from $(LOCK)"
-	@$(PYTHON) -m venv --clear $(VENV)
+	@PATH="$(OUTSIDE)" $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r $(LOCK)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
