@@ -22,14 +22,13 @@ from quickspine import categories as known
 from quickspine.errors import WrongInputError
 from quickspine.files import sha256
 from quickspine.params import Data
-from quickspine.sources import Fetched
+from quickspine.sources import Fetched, npy
 from quickspine.sources.doodles.workers import Job, cores, drawn
 
 SYNTHETIC = True
 LICENCE = "CC0-1.0"
 ATTRIBUTION = "Drawn by quickspine's stroke programs, not by people."
 
-_PIXELS = 28 * 28
 _CHUNK = 1024  # drawings a job: about a third of a second
 _ALONE = 4 * _CHUNK  # up to so many drawings, starting processes takes longer than it saves
 
@@ -61,7 +60,7 @@ def _check(data: Data, folder: Path) -> None:
                 f"data.categories: {category!r}: {problem} among the doodles; "
                 f"set data.source: quickdraw, or use {', '.join(known.DOODLES)}"
             )
-    needed = data.drawings_per_category * len(data.categories) * _PIXELS
+    needed = data.drawings_per_category * len(data.categories) * npy.ROW
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise WrongInputError(
@@ -88,9 +87,8 @@ def _write(
     """Take the category's chunks and write them as numpy would write the whole array."""
     place = folder / f"{category}.npy"
     rows = data.drawings_per_category
-    header = {"descr": "|u1", "fortran_order": False, "shape": (rows, _PIXELS)}
     with place.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
+        file.write(npy.header(rows))
         written = 0
         while written < rows:
             chunk = next(chunks)

@@ -1,0 +1,49 @@
+"""The test split is evaluate's alone, and evaluate looks at nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from quickspine.dataset.reader import RecordSet
+from quickspine.evaluation import models
+from quickspine.params import Params
+from quickspine.training import outputs, scratch
+from quickspine.training.devices import Device
+from quickspine.training.model_file import load
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The splits that were read so far."""
+    seen: set[str] = set()
+    serialised = RecordSet.serialised
+
+    def spying(self: RecordSet, split: str, *rest: Any, **named: Any) -> Any:
+        seen.add(split)
+        return serialised(self, split, *rest, **named)
+
+    monkeypatch.setattr(RecordSet, "serialised", spying)
+    return seen
+
+
+def test_each_stage_reads_its_own_splits(
+    small: Params, records: RecordSet, cpu: Device, read: set[str], tmp_path: Path
+) -> None:
+    outcome = scratch.train(small, "spinal", 1, records, cpu, lambda entry: None)
+    assert read == {"train", "validation"}
+
+    metrics = outputs.write(outcome, tmp_path / "train-spinal-1")
+    read.clear()
+    trained = models.Trained("train", "spinal", 1, tmp_path / "train-spinal-1", metrics, [])
+    run = models.answer(trained, records, repeats=1)
+    labels = models.labels_of(records)
+    assert read == {"test"}
+
+    images, expected = next(iter(records.ordered("test", 10_000)))
+    assert np.array_equal(labels, expected.numpy())
+    model = load(tmp_path / "train-spinal-1" / "model.keras")
+    np.testing.assert_allclose(run.logits, model(images).numpy(), rtol=1e-4, atol=1e-5)
