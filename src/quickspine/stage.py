@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -12,6 +13,7 @@ from types import FrameType
 from quickspine.chatter import start_tensorflow
 from quickspine.errors import WrongInputError
 from quickspine.files import lock
+from quickspine.orphan import stop_when_orphaned
 from quickspine.params import Params, load
 
 RAW = Path("data/raw")
@@ -19,6 +21,7 @@ SUBSET = Path("data/subset")
 RECORDS = Path("data/records")
 MODELS = Path("models")
 EVALUATION = Path("evaluation")
+AGAIN_S = 5.0  # a second signal within this time does not disturb the tidying up after the first
 
 Work = Callable[[Params, argparse.Namespace], None]
 
@@ -48,8 +51,10 @@ def main(
         parser.add_argument("--head", required=True, help="one of `heads` in the params")
         parser.add_argument("--seed", required=True, type=int, help="one of `seeds`")
     args = parser.parse_args()
+    stop = _stopper()
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs deaf to SIGINT
-        signal.signal(number, _stop)
+        signal.signal(number, stop)
+    stop_when_orphaned()
     name = f"{stage}-{args.head}-{args.seed}" if trains else stage
     try:
         params = load(args.params)
@@ -68,7 +73,8 @@ def main(
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; nothing half-made was kept", file=sys.stderr)
+        left = "run it again to go on" if trains else "nothing half-made was kept"
+        print(f"{name}: interrupted; {left}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -78,6 +84,18 @@ def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None
         raise WrongInputError(f"--{name}: {value} is not among {name}s ({listed}); add it there")
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    # As an exception, so that locks are freed, half-made folders removed and the run closed.
-    raise KeyboardInterrupt
+def _stopper() -> Callable[[int, FrameType | None], None]:
+    """A handler of signals that raises KeyboardInterrupt.
+
+    As an exception, so that checkpoints are written, locks freed, half-made folders removed and
+    the run closed.
+    """
+    first: list[float] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if first and time.monotonic() - first[0] < AGAIN_S:
+            return
+        first[:] = [time.monotonic()]
+        raise KeyboardInterrupt
+
+    return stop

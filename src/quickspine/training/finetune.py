@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,16 +12,19 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from quickspine.dataset.reader import RecordSet
-from quickspine.files import digest, sha256
 from quickspine.nets import finetuned, pretrained
 from quickspine.nets.pretrained.blocks import freeze_normalisation, split
 from quickspine.nets.pretrained.folding import fold
 from quickspine.params import Params
+from quickspine.training.checkpoints import Checkpoints
+from quickspine.training.code import code_digest
 from quickspine.training.devices import Device, exact
 from quickspine.training.features import kept, ordered, shuffled
-from quickspine.training.loop import Epoch, Fitted, Task, compiled_forward, fit, merit
+from quickspine.training.loop import Fitted, Task, fit
 from quickspine.training.outputs import Outcome
+from quickspine.training.progress import Epoch, merit
 from quickspine.training.schedules import Cosine
+from quickspine.training.step import compiled_forward
 
 FEATURE_BATCH = 128  # drawings through the frozen part at once
 SPLITS = ("train", "validation")  # the test split is evaluate's alone
@@ -35,6 +37,7 @@ def finetune(
     records: RecordSet,
     device: Device,
     report: Callable[[str, Epoch], None],
+    checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """Train `head` on `finetune.backbone`.
 
@@ -49,6 +52,7 @@ def finetune(
         records: the data; its test split is not read.
         device: from `devices.prepare`.
         report: hears of every epoch, with its phase.
+        checkpoints: of the stage, to go on from after a kill; None: start anew.
     """
     chosen = params.finetune
     classes = len(records.categories)
@@ -78,6 +82,17 @@ def finetune(
         cut = keras.Input(blocks.inputs[0].shape[1:], name="cut")
         together = keras.Model(cut, layer(blocks(cut)), name="with_blocks")
     keras.config.set_dtype_policy("float32")
+    facts = {
+        "stage": "finetune",
+        "head": head,
+        "seed": seed,
+        "backbone": chosen.backbone,
+        "data_digest": records.digest,
+        "params_digest": params.digest("finetune"),
+        "precision": device.precision,
+    }
+    # Weights of a file are no param, and random ones of a backbone have no name but their values.
+    started = {**facts, "params_digest": f"{facts['params_digest']} {_weights_digest(copied)}"}
 
     def phase(name: str, model: keras.Model, values: dict[str, Any], epochs: int) -> Fitted:
         rate = chosen.head_learning_rate if name == "head" else chosen.learning_rate
@@ -90,6 +105,7 @@ def finetune(
             epochs=epochs,
             schedule=Cosine(rate, epochs * steps, round(chosen.warmup_epochs * steps)),
             seed=seed,
+            checkpoint=checkpoints.of(name, device, started) if checkpoints else None,
         )
         return fit(task, device, lambda entry: report(name, entry))
 
@@ -108,16 +124,6 @@ def finetune(
     tail.set_weights(blocks.get_weights())
     final = finetuned.head_on(backbone.outputs[0], chosen, head, classes, seed)
     final.set_weights(layer.get_weights())
-
-    facts = {
-        "stage": "finetune",
-        "head": head,
-        "seed": seed,
-        "backbone": chosen.backbone,
-        "data_digest": records.digest,
-        "params_digest": params.digest("finetune"),
-        "precision": device.precision,
-    }
     return Outcome(finetuned.assemble(front, backbone, final), best, history, facts)
 
 
@@ -137,7 +143,7 @@ def _frozen(
         "weights": _weights_digest(trunk, tail),
         "image_size": chosen.image_size,
         "unfrozen_blocks": chosen.unfrozen_blocks,
-        "code": _code_digest(),
+        "code": code_digest("nets/pretrained", "nets/finetuned.py"),
         "versions": [tf.__version__, keras.__version__],
         "device": device.name,  # rounds in its own way
     }
@@ -167,13 +173,6 @@ def _weights_digest(*models: keras.Model) -> str:
         for weight in model.get_weights():
             found.update(np.ascontiguousarray(weight).tobytes())
     return found.hexdigest()
-
-
-def _code_digest() -> str:
-    """Names the code behind the features: none made by older code is then taken for new."""
-    folder = Path(pretrained.__file__).parent
-    files = [*sorted(folder.glob("*.py")), Path(finetuned.__file__)]
-    return digest({file.name: sha256(file) for file in files})
 
 
 def _labels(records: RecordSet, split: str) -> NDArray[np.int64]:

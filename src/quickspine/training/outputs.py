@@ -10,8 +10,8 @@ from typing import Any
 import keras
 
 from quickspine.files import sha256, whole_folder, write_json
-from quickspine.training.loop import Epoch
 from quickspine.training.model_file import parameters, save
+from quickspine.training.progress import Epoch
 
 COLUMNS = ("phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 

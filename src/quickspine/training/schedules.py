@@ -16,6 +16,12 @@ class Schedule(Protocol):
     def epoch_ended(self, validation_loss: float) -> None:
         """Tell how an epoch ended."""
 
+    def state(self) -> dict[str, float]:
+        """What it has learnt from the epochs so far."""
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Go on from `state`."""
+
 
 @dataclass
 class Cosine:
@@ -33,6 +39,12 @@ class Cosine:
 
     def epoch_ended(self, validation_loss: float) -> None:
         """Nothing to learn: the course is fixed."""
+
+    def state(self) -> dict[str, float]:
+        return {}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Nothing was learnt."""
 
 
 @dataclass
@@ -60,3 +72,10 @@ class Plateau:
         if self.waited >= self.patience:
             self.scale *= self.factor
             self.waited = 0
+
+    def state(self) -> dict[str, float]:
+        return {"scale": self.scale, "best": self.best, "waited": self.waited}
+
+    def restore(self, state: dict[str, float]) -> None:
+        self.scale, self.best = state["scale"], state["best"]
+        self.waited = int(state["waited"])

@@ -10,9 +10,11 @@ from quickspine.dataset.augment import augmented
 from quickspine.dataset.reader import PREFETCH, RecordSet, steady
 from quickspine.nets import scratch
 from quickspine.params import Params, Train
+from quickspine.training.checkpoints import Checkpoints
 from quickspine.training.devices import Device
-from quickspine.training.loop import Epoch, Task, fit
+from quickspine.training.loop import Task, fit
 from quickspine.training.outputs import Outcome
+from quickspine.training.progress import Epoch
 from quickspine.training.schedules import Cosine, Plateau, Schedule
 
 
@@ -23,6 +25,7 @@ def train(
     records: RecordSet,
     device: Device,
     report: Callable[[Epoch], None],
+    checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """Train `train.backbone` with `head`; for one seed every head gets the same everything else.
 
@@ -33,6 +36,7 @@ def train(
         records: the data; its test split is not read.
         device: from `devices.prepare`.
         report: hears of every epoch.
+        checkpoints: of the stage, to go on from after a kill; None: start anew.
     """
     train = params.train
     examples = records.examples("train")
@@ -48,6 +52,15 @@ def train(
         data = augmented(data, train.augment, seed=seed, epoch=epoch)
         return data.prefetch(PREFETCH).with_options(steady())
 
+    facts = {
+        "stage": "train",
+        "head": head,
+        "seed": seed,
+        "backbone": train.backbone,
+        "data_digest": records.digest,
+        "params_digest": params.digest("train"),
+        "precision": device.precision,
+    }
     with device.strategy.scope():
         model = build()
     task = Task(
@@ -60,6 +73,7 @@ def train(
         schedule=schedule(train, steps),
         seed=seed,
         early_stopping=train.early_stopping,
+        checkpoint=checkpoints.of("train", device, facts) if checkpoints else None,
     )
     fitted = fit(task, device, report)
     # A fresh network of plain float32 layers: the file is the same whatever the training ran on.
@@ -67,15 +81,6 @@ def train(
     keras.config.set_dtype_policy("float32")
     final = build()
     final.set_weights(fitted.weights)
-    facts = {
-        "stage": "train",
-        "head": head,
-        "seed": seed,
-        "backbone": train.backbone,
-        "data_digest": records.digest,
-        "params_digest": params.digest("train"),
-        "precision": device.precision,
-    }
     return Outcome(final, fitted.best, [("train", entry) for entry in fitted.history], facts)
 
 

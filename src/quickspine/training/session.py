@@ -11,7 +11,8 @@ from quickspine.dataset.reader import RecordSet, open_records
 from quickspine.params import Params
 from quickspine.tracking import tracked_run
 from quickspine.training import devices, finetune, outputs, scratch
-from quickspine.training.loop import Epoch
+from quickspine.training.checkpoints import Checkpoints
+from quickspine.training.progress import Epoch
 
 Stage = Literal["train", "finetune"]
 
@@ -21,7 +22,8 @@ def run(
 ) -> dict[str, Any]:
     """Train one network and leave it in `place`.
 
-    The outputs are complete before the model goes to MLflow; a fault there loses nothing.
+    Killed and run again, it goes on from its last checkpoint; nothing tells in the outputs. The
+    outputs are complete before the model goes to MLflow; a fault there loses nothing.
 
     Args:
         params: the whole of params.yaml.
@@ -37,6 +39,7 @@ def run(
     records = open_records(records_folder)
     section = params.train if stage == "train" else params.finetune
     device = devices.prepare(section, seed)
+    checkpoints = Checkpoints(f"{stage}-{head}-{seed}")
     print(_opening(stage, head, seed, records, device), flush=True)
     with tracked_run(
         params,
@@ -59,13 +62,15 @@ def run(
 
         if stage == "train":
             heard: Callable[[Epoch], None] = lambda entry: report("train", entry)  # noqa: E731
-            outcome = scratch.train(params, head, seed, records, device, heard)
+            outcome = scratch.train(params, head, seed, records, device, heard, checkpoints)
         else:
-            outcome = finetune.finetune(params, head, seed, records, device, report)
+            outcome = finetune.finetune(params, head, seed, records, device, report, checkpoints)
         metrics = outputs.write(outcome, place)
+        tracked.set_tags({"resumed": checkpoints.resumed})
         names = ("parameters", "head_parameters", "best_epoch")
         tracked.log_metrics({name: metrics[name] for name in names})
         tracked.log_model(place, input_shape=records.shape, classes=len(records.categories))
+    checkpoints.remove()  # last: a kill until here costs no training
     return metrics
 
 

@@ -21,8 +21,9 @@ from quickspine.files import write_json
 from quickspine.params import Params
 from quickspine.training import devices, scratch
 from quickspine.training.devices import Device
-from quickspine.training.loop import Epoch, Fitted, Task, fit
+from quickspine.training.loop import Fitted, Task, fit
 from quickspine.training.outputs import Outcome
+from quickspine.training.progress import Epoch
 
 SIDE = 16
 CATEGORIES = ("apple", "cat", "zigzag")

@@ -15,11 +15,15 @@ from quickspine.dataset.reader import RecordSet
 from quickspine.nets import pretrained
 from quickspine.nets.pretrained.blocks import split
 from quickspine.params import Params
-from quickspine.training import features, finetune, loop
+from quickspine.training import features, finetune
 from quickspine.training.devices import Device
-from quickspine.training.loop import Epoch, Fitted, Task, compiled_forward, score
+from quickspine.training.loop import Fitted, Task
+from quickspine.training.loop import fit as loop_fit
 from quickspine.training.model_file import load, save
 from quickspine.training.outputs import Outcome
+from quickspine.training.progress import Epoch, merit
+from quickspine.training.scoring import score
+from quickspine.training.step import compiled_forward
 
 SIZE = 32
 
@@ -70,7 +74,7 @@ class Runs:
 
     def run(self, head: str, seed: int, params: Params | None = None) -> Outcome:
         keras.utils.set_random_seed(0)  # decides the backbone where it has no weights
-        real_kept, real_fit = features.kept, loop.fit
+        real_kept, real_fit = features.kept, loop_fit
 
         def kept(facts: Any, forward: Any, data: Any, label: str) -> Any:
             def counted(batch: Any) -> Any:
@@ -235,7 +239,7 @@ def test_what_is_saved_is_the_best_epoch_of_both_phases(shared: Shared, run: str
     outcome = shared.outcomes[run]
     entries = [entry for _, entry in outcome.history]
     assert [entry["epoch"] for entry in entries] == [1, 2, 3, 4]
-    assert outcome.best == max(entries, key=loop.merit)
+    assert outcome.best == max(entries, key=merit)
     loss, accuracy = validated(outcome, shared.runs.records)
     assert accuracy == outcome.best["val_accuracy"]
     assert loss == pytest.approx(outcome.best["val_loss"], rel=1e-3)
@@ -270,7 +274,7 @@ def test_other_images_or_code_are_other_features(
     short = settings(make_params, head_epochs=1, epochs=0)
     runs.run("linear", 1, short)
     runs.run("linear", 1, settings(make_params, head_epochs=1, epochs=0, image_size=36))
-    monkeypatch.setattr(finetune, "_code_digest", lambda: "changed")
+    monkeypatch.setattr(finetune, "code_digest", lambda *places: "changed")
     runs.run("linear", 1, short)
     assert len(runs.computed) == 12
 

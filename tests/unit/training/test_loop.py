@@ -19,8 +19,11 @@ from scipy.special import log_softmax
 from quickspine.nets.heads import DenseHead, SpinalHead
 from quickspine.training import loop
 from quickspine.training.devices import Device
-from quickspine.training.loop import Epoch, Fitted, Task, compiled_forward, fit, reseed, score
+from quickspine.training.loop import Fitted, Task, fit, reseed
+from quickspine.training.progress import Epoch
 from quickspine.training.schedules import Cosine, Plateau, Schedule
+from quickspine.training.scoring import score
+from quickspine.training.step import compiled_forward
 
 Rows = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -43,6 +46,12 @@ class Constant:
 
     def epoch_ended(self, validation_loss: float) -> None:
         self.heard.append(validation_loss)
+
+    def state(self) -> dict[str, float]:
+        return {}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Nothing was learnt."""
 
 
 def task(

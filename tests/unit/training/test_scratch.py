@@ -9,7 +9,8 @@ import pytest
 
 from quickspine.dataset.reader import RecordSet
 from quickspine.params import Params
-from quickspine.training.loop import compiled_forward, score
+from quickspine.training.scoring import score
+from quickspine.training.step import compiled_forward
 
 Trainings = dict[str, Any]  # of conftest's Watched
 

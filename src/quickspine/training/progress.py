@@ -1,0 +1,84 @@
+"""How far a training is: with the state of network and optimizer, all that decides the rest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Epoch = dict[str, float]  # epoch, loss, accuracy, val_loss, val_accuracy, learning_rate
+Weights = list[NDArray[Any]]
+
+
+@dataclass
+class Progress:
+    """The course of a training so far.
+
+    Attributes:
+        epoch: the one that goes on, from 0.
+        losses: of its steps so far, the mean over a batch each; with `hits` and `sizes` (drawings
+            right, drawings) they stay where the device put them until somebody reads them.
+        history: the entries of the epochs that ended.
+        best: the best of them by validation, and `weights`, the network's at its end.
+        waited: epochs without a better validation accuracy.
+        stopped: whether early stopping ended it.
+    """
+
+    epoch: int = 0
+    losses: list[Any] = field(default_factory=list)
+    hits: list[Any] = field(default_factory=list)
+    sizes: list[Any] = field(default_factory=list)
+    history: list[Epoch] = field(default_factory=list)
+    best: Epoch = field(default_factory=dict)
+    weights: Weights = field(default_factory=list)
+    waited: int = 0
+    stopped: bool = False
+
+    @property
+    def steps(self) -> int:
+        """How many steps of the epoch are done."""
+        return len(self.losses)
+
+    def end_epoch(
+        self, validation: tuple[float, float], rate: float, weights: Callable[[], Weights]
+    ) -> Epoch:
+        """Close the epoch and begin the next; keep the weights where they are the best so far.
+
+        Args:
+            validation: loss and accuracy.
+            rate: the learning rate of the last step.
+            weights: gives the network's.
+
+        Returns:
+            The epoch's entry.
+
+        Raises:
+            FloatingPointError: if a loss is no number; nothing has changed then.
+        """
+        val_loss, val_accuracy = validation
+        entry = {
+            "epoch": self.epoch + 1,
+            "loss": float(np.mean(np.array([float(loss) for loss in self.losses]))),
+            "accuracy": sum(int(hit) for hit in self.hits) / sum(int(n) for n in self.sizes),
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "learning_rate": rate,
+        }
+        if not math.isfinite(entry["loss"] + val_loss):
+            raise FloatingPointError(f"the loss is no number any more in epoch {self.epoch + 1}")
+        higher = not self.best or val_accuracy > self.best["val_accuracy"]
+        self.waited = 0 if higher else self.waited + 1
+        if not self.best or merit(entry) > merit(self.best):
+            self.best, self.weights = entry, weights()
+        self.history.append(entry)
+        self.epoch, self.losses, self.hits, self.sizes = self.epoch + 1, [], [], []
+        return entry
+
+
+def merit(entry: Epoch) -> tuple[float, float]:
+    """What decides between two epochs: validation accuracy, then validation loss."""
+    return entry["val_accuracy"], -entry["val_loss"]
