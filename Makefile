@@ -8,7 +8,7 @@ OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-unit check format ui plan report bench lock clean
+.PHONY: help setup repro test test-unit check format ui plan report bench soak lock clean
 
 help:  ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ report: setup  ## Say where the report is, and the result in words
 
 bench: setup  ## Time the stages on this machine
 	@python -m quickspine.bench
+
+soak: setup  ## Kill `dvc repro` at 50 random moments, compare every byte (KILLS=50, an hour)
+	@python -m tests.soak --kills $(or $(KILLS),50)
 
 lock: setup  ## Write requirements.lock and requirements-cuda.lock anew from pyproject.toml
 	@uv pip compile pyproject.toml --extra dev $(UV_LOCK) -o requirements.lock

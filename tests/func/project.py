@@ -21,10 +21,11 @@ TINY: dict[str, Any] = {
     "data.categories": ["apple", "cat", "ice cream", "zigzag"],
     "data.drawings_per_category": 60,
     "seeds": [1],
-    "train.epochs": 1,
+    "train.epochs": 2,
     "train.width": 0.1,
     "train.batch_size": 16,
     "finetune.image_size": 32,
+    "finetune.batch_size": 32,
     "finetune.unfrozen_blocks": 1,
     "finetune.head_epochs": 1,
     "finetune.epochs": 1,
@@ -32,6 +33,14 @@ TINY: dict[str, Any] = {
     "evaluate.latency_repeats": 3,
     "tracking.system_metrics": False,
 }
+
+
+def environment(path: Path) -> dict[str, str]:
+    """Variables for commands in the project at `path`: its own code, this Python, its stores."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_", "GIT_"))}
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    kept["PYTHONPATH"] = str(path / "src")  # this copy, not the installed one
+    return kept
 
 
 @dataclass(frozen=True)
@@ -42,15 +51,10 @@ class Project:
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in the project; its output is shown where it fails."""
-        environment = dict(os.environ)
-        for name in [n for n in environment if n.startswith(("DVC_", "MLFLOW_", "GIT_"))]:
-            del environment[name]
-        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-        environment["PYTHONPATH"] = str(self.path / "src")  # this copy, not the installed one
         done = subprocess.run(
             command,
             cwd=self.path,
-            env=environment,
+            env=environment(self.path),
             capture_output=True,
             text=True,
             timeout=600,

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from pathlib import Path
 
@@ -201,3 +202,42 @@ def test_a_stage_that_is_stopped_tidies_up(project: Path, number: signal.Signals
     assert errors == "fetch: interrupted; nothing half-made was kept\n"
     assert list((project / "data").iterdir()) == []
     assert [path.name for path in Path(".quickspine/locks").iterdir()] == ["fetch.lock"]
+
+
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True)
+print(child.stdout.readline(), end="", flush=True)
+child.wait()
+"""
+
+
+@pytest.mark.parametrize("shell", [False, True])
+def test_an_orphan_of_dvc_stops_and_tidies_up(project: Path, shell: bool) -> None:
+    """DVC, killed with SIGKILL, cannot stop its stage; DVC's shell may stand in between."""
+    (project / "slow.py").write_text(SLOW)
+    started = [sys.executable, "slow.py"]
+    if shell:
+        started = ["/bin/sh", "-c", f"{' '.join(started)}; true"]
+    with (project / "errors").open("w") as errors:
+        parent = subprocess.Popen(
+            [sys.executable, "-c", PARENT, *started],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "DVC_STAGE": "fetch"},
+        )
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "ready\n"
+    time.sleep(2)
+    assert (project / "errors").read_text() == ""  # with its parent alive, it works on
+    parent.kill()
+    parent.communicate()
+    deadline = time.monotonic() + 60
+    while "interrupted" not in (said := (project / "errors").read_text()):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.1)
+    assert said == (
+        "fetch: its dvc is gone; stopping\nfetch: interrupted; nothing half-made was kept\n"
+    )
+    assert list((project / "data").iterdir()) == []

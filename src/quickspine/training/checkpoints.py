@@ -7,6 +7,7 @@ import io
 import json
 import sys
 import time
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from quickspine.files import STATE, whole_file
 from quickspine.training.code import code_digest
@@ -114,22 +116,23 @@ class Checkpoint:
         except OSError as error:
             self._afresh(f"{self.path} cannot be read ({error.strerror})")
             return None
-        if hashlib.sha256(raw[DIGEST:]).digest() != raw[:DIGEST]:
+        arrays = _opened(raw)
+        if arrays is None:
             self._afresh(f"{self.path} is damaged")
             return None
-        with np.load(io.BytesIO(raw[DIGEST:]), allow_pickle=False) as arrays:
-            told = json.loads(arrays["told"].tobytes())
-            names = {*told["facts"], *self.facts}
-            other = sorted(n for n in names if told["facts"].get(n) != self.facts.get(n))
-            if other:
-                self._afresh(f"its checkpoint was made with other {' and '.join(other)}")
-                return None
-            for kind, variables in state.variables().items():
-                for number, variable in enumerate(variables):
-                    variable.assign(arrays[f"{kind}/{number}"])
-            best = [arrays[f"best/{n}"] for n in range(len(state.model.weights))]
+        told = json.loads(arrays.pop("told").tobytes())
+        names = {*told["facts"], *self.facts}
+        other = sorted(n for n in names if told["facts"].get(n) != self.facts.get(n))
+        if other:
+            self._afresh(f"its checkpoint was made with other {' and '.join(other)}")
+            return None
+        for kind, variables in state.variables().items():
+            for number, variable in enumerate(variables):
+                variable.assign(arrays[f"{kind}/{number}"])
         course = told["course"]
-        progress = Progress(**{**course, "weights": best if course["best"] else []})
+        count = len(state.model.weights) if course["best"] else 0
+        best = [arrays[f"best/{number}"] for number in range(count)]
+        progress = Progress(**{**course, "weights": best})
         state.schedule.restore(told["schedule"])
         self.resumed = f"epoch {progress.epoch + 1}, step {progress.steps + 1}"
         print(f"{self.name}: going on from its checkpoint, at {self.resumed}", flush=True)
@@ -137,6 +140,17 @@ class Checkpoint:
 
     def _afresh(self, why: str) -> None:
         print(f"{self.name}: {why}; starting afresh", file=sys.stderr, flush=True)
+
+
+def _opened(raw: bytes) -> dict[str, NDArray[Any]] | None:
+    """The arrays of a file that was written here; None of any other."""
+    if hashlib.sha256(raw[DIGEST:]).digest() != raw[:DIGEST]:
+        return None
+    try:
+        with np.load(io.BytesIO(raw[DIGEST:]), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, EOFError, zipfile.BadZipFile):  # with the right digest: made by hand
+        return None
 
 
 class Checkpoints:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from quickspine.dataset import SPLITS
 from quickspine.dataset.reader import RecordSet, open_records
+from quickspine.errors import WrongInputError
+from quickspine.files import read_json
 from quickspine.params import Params
 from quickspine.tracking import tracked_run
 from quickspine.training import devices, finetune, outputs, scratch
@@ -65,6 +67,7 @@ def run(
             outcome = scratch.train(params, head, seed, records, device, heard, checkpoints)
         else:
             outcome = finetune.finetune(params, head, seed, records, device, report, checkpoints)
+        _check_unchanged(records)
         metrics = outputs.write(outcome, place)
         tracked.set_tags({"resumed": checkpoints.resumed})
         names = ("parameters", "head_parameters", "best_epoch")
@@ -72,6 +75,13 @@ def run(
         tracked.log_model(place, input_shape=records.shape, classes=len(records.categories))
     checkpoints.remove()  # last: a kill until here costs no training
     return metrics
+
+
+def _check_unchanged(records: RecordSet) -> None:
+    """Another `tfrecords` may have replaced the shards while the training read them."""
+    path = records.folder / "manifest.json"
+    if read_json(path, "tfrecords").get("digest") != records.digest:
+        raise WrongInputError(f"{path}: replaced while it was trained on; run this again")
 
 
 def _opening(stage: str, head: str, seed: int, records: RecordSet, device: devices.Device) -> str:

@@ -1,0 +1,212 @@
+"""Kill a real `dvc repro` at random moments, start it again, and compare every byte.
+
+    python -m tests.soak --kills 50 --jobs 2
+
+Each kill has a project of its own, tiny and complete. It is struck with SIGKILL in one of three
+ways: the whole process group, dvc alone (its stage is orphaned), or the stage alone. Then
+`dvc repro` runs at once, to its end. Identical: data, models, predictions and evaluation equal
+those of a project that was never killed, nothing half-made is left, no run is left RUNNING.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import itertools
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped] # ships no types
+
+from quickspine.files import write_json
+from quickspine.randomness import derive
+from tests.func.project import Project, environment, new
+
+KILLS = ("the whole group", "dvc alone", "the stage alone")
+STOP = "the stage, by SIGTERM"
+SETTINGS = {"train.epochs": 3, "finetune.epochs": 2}  # more to be killed in
+LIMIT_S = 1200.0
+TIMED = re.compile(rb'"latency_ms": [0-9.]+')  # the one thing that differs from run to run
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One kill.
+
+    Attributes:
+        number: counts from 1.
+        way: what was struck.
+        moment: seconds after the start of `dvc repro`.
+    """
+
+    number: int
+    way: str
+    moment: float
+
+
+def outputs(project: Project) -> dict[str, str]:
+    """sha256 of every output, without what is timed."""
+    found = {}
+    for place in ("data", "models", "evaluation"):
+        for path in sorted((project.path / place).rglob("*")):
+            name = path.relative_to(project.path).as_posix()
+            if path.is_file() and name != "evaluation/report.html":  # shows latencies
+                content = TIMED.sub(b"", path.read_bytes())
+                found[name] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def run_statuses(project: Project) -> dict[str, list[str]]:
+    """Statuses of the runs, by name."""
+    with contextlib.closing(sqlite3.connect(project.path / "mlruns" / "mlflow.db")) as store:
+        rows = store.execute("SELECT name, status FROM runs").fetchall()
+    names = {name for name, _ in rows}
+    return {name: sorted(status for n, status in rows if n == name) for name in sorted(names)}
+
+
+def start(project: Project, log: Path) -> subprocess.Popen[bytes]:
+    """`dvc repro` as the leader of a process group."""
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            ("dvc", "repro"),
+            cwd=project.path,
+            env=environment(project.path),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def stages(process: subprocess.Popen[bytes]) -> list[Any]:
+    """The processes of the stage that runs now."""
+    try:
+        below = psutil.Process(process.pid).children(recursive=True)
+        return [each for each in below if any("pipeline." in part for part in each.cmdline())]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def strike(process: subprocess.Popen[bytes], way: str) -> float | None:
+    """Kill; seconds until what was struck was gone, None if there was nothing any more."""
+    before = time.monotonic()
+    if process.poll() is not None:
+        return None
+    if way == "the whole group":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif way == "dvc alone":
+        process.kill()
+    else:
+        while not (found := stages(process)):  # between two stages: the next one
+            if process.poll() is not None:
+                return None
+            time.sleep(0.01)
+        before = time.monotonic()
+        for each in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.terminate() if way == STOP else each.kill()
+        psutil.wait_procs(found)
+    return time.monotonic() - before
+
+
+def attempt(trial: Trial, folder: Path, expected: dict[str, str]) -> dict[str, Any]:
+    """Kill once, start again at once, compare."""
+    place = folder / f"kill-{trial.number:02d}"
+    project, log = new(place, SETTINGS), place.with_suffix(".log")
+    processes = [process := start(project, log)]
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(trial.moment)
+        gone = strike(process, trial.way)
+        process.wait()
+        stage = re.findall(r"Running stage '([^']+)'", log.read_text(errors="replace"))[-1:]
+        processes.append(again := start(project, log))  # beside the orphan, where there is one
+        code = again.wait(LIMIT_S)
+    finally:
+        for each in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(each.pid, signal.SIGKILL)
+    found, statuses = outputs(project), run_statuses(project)
+    problems = {
+        "not struck": [] if gone is not None else ["it had ended before"],
+        "exit code": [str(code)] if code else [],
+        "differing": [k for k in {*found, *expected} if found.get(k) != expected.get(k)],
+        "half-made": [path.name for path in project.path.rglob(".partial-*")],
+        "running": [name for name, of in statuses.items() if "RUNNING" in of],
+        "not finished": [name for name, of in statuses.items() if "FINISHED" not in of],
+    }
+    said = log.read_text(errors="replace")
+    if not any(problems.values()):
+        shutil.rmtree(place)
+    return {
+        "number": trial.number,
+        "way": trial.way,
+        "moment_s": round(trial.moment, 1),
+        "gone_s": round(gone or 0.0, 1),
+        "stage": stage[0] if stage else "before the first",
+        "resumed": "going on from its checkpoint" in said,
+        "problems": {name: sorted(found) for name, found in problems.items() if found},
+    }
+
+
+def line(result: dict[str, Any]) -> str:
+    """A trial in words."""
+    ended = "; ".join(f"{k}: {', '.join(v)}" for k, v in result["problems"].items()) or "identical"
+    went = ", went on from a checkpoint" if result["resumed"] else ""
+    struck = f"{result['way']} at {result['moment_s']} s ({result['stage']})"
+    if result["way"] == STOP:
+        struck += f", gone after {result['gone_s']} s"
+    return f"{result['number']:3d}  {struck}{went}: {ended}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--stops", type=int, default=0, help="as well: stopped by SIGTERM")
+    parser.add_argument("--jobs", type=int, default=2, help="projects at a time")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments")
+    parser.add_argument("--out", type=Path, default=Path("bench/soak.json"))
+    args = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    print(f"soak: projects and logs in {folder}", flush=True)
+    reference = new(folder / "reference", SETTINGS)
+    before = time.monotonic()
+    if code := start(reference, folder / "reference.log").wait(LIMIT_S):
+        sys.exit(f"soak: dvc repro ended with {code} undisturbed; see {folder / 'reference.log'}")
+    span = time.monotonic() - before
+    expected = outputs(reference)
+    print(f"soak: undisturbed: {span:.0f} s, {len(expected)} files of outputs", flush=True)
+    # Alone it is faster than several at a time: what lies before the end here does so there.
+    ways = [*itertools.islice(itertools.cycle(KILLS), args.kills), *[STOP] * args.stops]
+    shares = [derive(args.seed, "moment", number) / 2**31 for number in range(len(ways))]
+    both = enumerate(zip(ways, shares, strict=True), start=1)
+    trials = [Trial(number, way, span * share) for number, (way, share) in both]
+    results = []
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for result in pool.map(lambda trial: attempt(trial, folder, expected), trials):
+            results.append(result)
+            print(line(result), flush=True)
+    good = sum(not result["problems"] for result in results)
+    write_json(args.out, {"undisturbed_s": round(span, 1), "kills": results})
+    resumed = sum(result["resumed"] for result in results)
+    went = f"{resumed} of them went on from a checkpoint"
+    print(f"soak: {good} of {len(trials)} ended byte-identical; {went}")
+    if good == len(trials):
+        shutil.rmtree(folder)
+    sys.exit(good != len(trials))
+
+
+if __name__ == "__main__":
+    main()

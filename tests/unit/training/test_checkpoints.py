@@ -1,0 +1,407 @@
+"""Stopped anywhere and started again equals never stopped, to the bit."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from quickspine import files
+from quickspine.nets.heads import SpinalHead
+from quickspine.params import Params
+from quickspine.training import checkpoints, code, loop, scoring, step
+from quickspine.training.checkpoints import Checkpoint, Checkpoints, State
+from quickspine.training.devices import Device
+from quickspine.training.features import shuffled
+from quickspine.training.loop import Fitted, Task, fit
+from quickspine.training.progress import Epoch, Progress
+from quickspine.training.schedules import Cosine, Plateau
+
+Rows = NDArray[np.float32]
+Labels = NDArray[np.int64]
+STEPS, EPOCHS = 3, 5
+FACTS = {"params": "p", "data": "d", "code": "c", "versions": "v", "device": "CPU"}
+
+
+class KilledError(BaseException):
+    """Stands for SIGKILL: nothing that handles an error handles this one."""
+
+
+@dataclass
+class Bench:
+    """One training that can be started, killed and started again."""
+
+    device: Device
+    rows: Rows
+    labels: Labels
+    path: Path
+    facts: dict[str, str] = field(default_factory=lambda: dict(FACTS))
+    reported: list[Epoch] = field(default_factory=list)
+
+    def task(self, *, kept: bool = True) -> Task:
+        keras.utils.clear_session()
+        inputs = keras.Input((6,))
+        head = SpinalHead(
+            3, width=4, sub_layers=2, dropout=0.4, batch_norm=True, seed=5, name="head"
+        )
+        batches = shuffled(self.rows, self.labels, 5, seed=2)
+        return Task(
+            name="tiny",
+            model=keras.Model(inputs, head(inputs)),
+            training=batches,
+            validation=tf.data.Dataset.from_tensor_slices((self.rows, self.labels)).batch(4),
+            steps=STEPS,
+            epochs=EPOCHS,
+            schedule=Plateau(0.2, 1, 0.5, warmup=2),
+            seed=2,
+            early_stopping=3,
+            checkpoint=Checkpoint("tiny", self.path, self.facts) if kept else None,
+        )
+
+    def run(self, *, kept: bool = True) -> Fitted:
+        self.reported = []
+        return fit(self.task(kept=kept), self.device, self.reported.append)
+
+
+@pytest.fixture
+def bench(cpu: Device, rows: Rows, labels: Labels, tmp_path: Path) -> Bench:
+    return Bench(cpu, rows, labels, tmp_path / "tiny.checkpoint")
+
+
+@pytest.fixture(scope="module")
+def whole(cpu: Device) -> Fitted:
+    """The training as it is when nothing disturbs it."""
+    rows = np.random.default_rng(2).normal(size=(15, 6)).astype(np.float32)
+    labels = np.random.default_rng(1).integers(0, 3, 15)
+    return Bench(cpu, rows, labels, Path("unused")).run(kept=False)
+
+
+def check_same(found: Fitted, expected: Fitted) -> None:
+    assert found.history == expected.history
+    assert found.best == expected.best
+    assert [w.tobytes() for w in found.weights] == [w.tobytes() for w in expected.weights]
+
+
+@contextlib.contextmanager
+def raised_at(call: int, error: Callable[[], Any]) -> Iterator[None]:
+    """Before the given step of this process (from 0), something happens."""
+    compiled, done = step.compiled_step, [0]
+
+    def wrapped(model: Any, optimizer: Any, device: Device) -> Any:
+        real = compiled(model, optimizer, device)
+
+        def counted(batch: Any) -> Any:
+            if done[0] == call:
+                error()
+            done[0] += 1
+            return real(batch)
+
+        return counted
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "compiled_step", wrapped)
+        yield
+
+
+def kill() -> None:
+    raise KilledError
+
+
+def test_the_course_is_worth_testing(whole: Fitted) -> None:
+    """Early stopping ends it, the plateau is reached twice, and the last epoch is not the best."""
+    assert len(whole.history) == EPOCHS - 1
+    assert [entry["learning_rate"] for entry in whole.history] == [0.2, 0.2, 0.1, 0.05]
+    assert whole.best == whole.history[0]
+
+
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(0, STEPS * EPOCHS - 1), min_size=1, max_size=3), st.booleans())
+@example([1, 1, 1], True)
+@example([STEPS, 0, STEPS - 1], False)
+@example([3 * STEPS + 1], False)
+def test_killed_at_any_steps_equals_never_killed(
+    bench: Bench, whole: Fitted, steps: list[int], within_epochs: bool
+) -> None:
+    """SIGKILL, several times in a row, with a checkpoint after every step or epoch."""
+    bench.path.unlink(missing_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "EVERY_S", 0.0 if within_epochs else 1e9)
+        for number in steps:
+            with raised_at(number, kill), contextlib.suppress(KilledError):
+                check_same(bench.run(), whole)
+        check_same(bench.run(), whole)
+    assert bench.reported == whole.history  # every epoch is told, whoever ran it
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("at", [1, 2, 4, 11])
+def test_a_signal_loses_no_step(
+    bench: Bench, whole: Fitted, number: signal.Signals, at: int
+) -> None:
+    """The step that goes on is finished, then there is a checkpoint, then it stops."""
+
+    def stop(*anything: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, stop)
+    try:
+        with raised_at(at, lambda: signal.raise_signal(number)), pytest.raises(KeyboardInterrupt):
+            bench.run()
+        assert signal.getsignal(number) is stop
+    finally:
+        signal.signal(number, before)
+    state = state_of(bench.task())
+    progress = Checkpoint("tiny", bench.path, FACTS).restore(state)
+    assert progress is not None
+    assert (progress.epoch, progress.steps) == divmod(at + 1, STEPS) or progress.steps == STEPS
+    assert progress.epoch * STEPS + progress.steps == at + 1
+    assert int(state.optimizer.iterations.numpy()) == at + 1
+    check_same(bench.run(), whole)
+
+
+def test_a_signal_while_validating_loses_no_step(
+    bench: Bench, whole: Fitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored, calls = scoring.score, [0]
+
+    def score(*given: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 2:
+            raise KeyboardInterrupt
+        return scored(*given)
+
+    monkeypatch.setattr(loop, "score", score)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run()
+    progress = Checkpoint("tiny", bench.path, FACTS).restore(state_of(bench.task()))
+    assert progress is not None
+    assert (progress.epoch, progress.steps) == (1, STEPS)
+    check_same(bench.run(), whole)
+
+
+@pytest.mark.parametrize("moment", ["half written", "before the rename", "after the rename"])
+@pytest.mark.parametrize("write", [1, 5])
+def test_killed_while_a_checkpoint_is_written(
+    bench: Bench, whole: Fitted, monkeypatch: pytest.MonkeyPatch, moment: str, write: int
+) -> None:
+    """The one before is there, or the new one; never half of one."""
+    replaced, writes = Path.replace, [0]
+    monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
+
+    def replace_or_die(self: Path, target: Path) -> Path:
+        writes[0] += 1
+        if writes[0] != write:
+            return replaced(self, target)
+        if moment == "half written":
+            self.write_bytes(self.read_bytes()[:100])
+        if moment == "after the rename":
+            replaced(self, target)
+        raise KilledError
+
+    monkeypatch.setattr(Path, "replace", replace_or_die)
+    monkeypatch.setattr(Path, "unlink", lambda self, missing_ok=False: None)  # the dead do not tidy
+    with pytest.raises(KilledError):
+        bench.run()
+    assert bench.path.exists() == (write > 1 or moment == "after the rename")
+    monkeypatch.undo()
+    check_same(bench.run(), whole)
+    assert [path.name for path in bench.path.parent.iterdir()] == [bench.path.name]
+
+
+def test_killed_between_checkpoint_and_report(bench: Bench, whole: Fitted) -> None:
+    def die(entry: Epoch) -> None:
+        if entry["epoch"] == 2:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        fit(bench.task(), bench.device, die)
+    check_same(bench.run(), whole)
+    assert bench.reported == whole.history
+
+
+def test_a_finished_training_is_not_trained_again(
+    bench: Bench, whole: Fitted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.run()
+    with raised_at(0, kill):
+        check_same(bench.run(), whole)
+    assert "tiny: going on from its checkpoint, at epoch 5, step 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fact", sorted(FACTS))
+def test_another_training_starts_afresh_and_says_why(
+    bench: Bench, whole: Fitted, fact: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with raised_at(7, kill), pytest.raises(KilledError):
+        bench.run()
+    bench.facts[fact] = "other"
+    capsys.readouterr()
+    assert Checkpoint("tiny", bench.path, bench.facts).restore(state_of(bench.task())) is None
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"tiny: its checkpoint was made with other {fact}; starting afresh\n"
+
+
+def test_a_damaged_checkpoint_starts_afresh_and_says_so(
+    bench: Bench, whole: Fitted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with raised_at(7, kill), pytest.raises(KilledError):
+        bench.run()
+    sound = bench.path.read_bytes()
+    state = state_of(bench.task())
+    before = [w.numpy().tobytes() for kind in state.variables().values() for w in kind]
+    damaged = [sound[:n] for n in (0, 10, 31, 32, 33, len(sound) // 2, len(sound) - 1)]
+    for place in np.linspace(0, len(sound) - 1, 50).astype(int):
+        flipped = bytearray(sound)
+        flipped[place] ^= 0x10
+        damaged.append(bytes(flipped))
+    for content in damaged:
+        bench.path.write_bytes(content)
+        assert Checkpoint("tiny", bench.path, FACTS).restore(state) is None
+        assert "is damaged; starting afresh" in capsys.readouterr().err
+    after = [w.numpy().tobytes() for kind in state.variables().values() for w in kind]
+    assert after == before
+    check_same(bench.run(), whole)
+
+
+def test_a_checkpoint_that_is_a_folder_starts_afresh(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.path.mkdir()
+    assert Checkpoint("tiny", bench.path, FACTS).restore(state_of(bench.task())) is None
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_a_pickle_in_a_checkpoint_is_never_loaded(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Even where the digest is right: object arrays are refused, and nothing in them runs."""
+    ran = tmp_path / "ran"
+
+    class Payload:
+        def __reduce__(self) -> Any:
+            return Path.touch, (ran,)
+
+    content = tmp_path / "payload.npz"
+    np.savez(content, told=np.array([Payload()], object))
+    raw = content.read_bytes()
+    bench.path.write_bytes(hashlib.sha256(raw).digest() + raw)
+    assert Checkpoint("tiny", bench.path, FACTS).restore(state_of(bench.task())) is None
+    assert "damaged" in capsys.readouterr().err
+    assert not ran.exists()
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(
+    bench: Bench, whole: Fitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
+    synced, calls = files._sync, [0]
+
+    def full(path: Path) -> None:
+        calls[0] += 1
+        if calls[0] > 8:
+            raise OSError(28, "No space left on device", str(path))
+        synced(path)
+
+    monkeypatch.setattr(files, "_sync", full)
+    with pytest.raises(OSError, match="No space left"):
+        bench.run()
+    monkeypatch.undo()
+    check_same(bench.run(), whole)
+
+
+def test_equal_states_give_equal_files(bench: Bench) -> None:
+    state, progress = state_of(bench.task()), Progress(losses=[tf.constant(0.5)], hits=[1])
+    bench.facts = {**FACTS}
+    kept = Checkpoint("tiny", bench.path, FACTS)
+    kept.write(state, progress)
+    first = bench.path.read_bytes()
+    kept.write(state, progress)
+    assert bench.path.read_bytes() == first
+
+
+def state_of(task: Task) -> State:
+    optimizer = keras.optimizers.Adam(0.1, epsilon=1e-8)
+    optimizer.build(task.model.trainable_variables)
+    return State(task.model, optimizer, task.schedule)
+
+
+# --- what the stages make of it ---------------------------------------------------------------
+
+
+def test_every_fact_tells_trainings_apart(
+    cpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {"params_digest": "p", "data_digest": "d"}
+
+    def made(device: Device = cpu, **changes: str) -> dict[str, str]:
+        return Checkpoints("train-spinal-1", tmp_path).of("train", device, facts | changes).facts
+
+    usual = made()
+    assert made() == usual
+    others = [
+        made(params_digest="q"),
+        made(data_digest="e"),
+        made(replace(cpu, precision="bfloat16")),
+        made(replace(cpu, name="1 GPU")),
+    ]
+    changed = [{name for name in usual if other[name] != usual[name]} for other in others]
+    assert changed == [{"params"}, {"data"}, {"device"}, {"device"}]
+    package = tmp_path / "package"
+    for place in ("training/loop.py", "nets/heads/spinal.py", "dataset/reader.py"):
+        (package / place).parent.mkdir(parents=True, exist_ok=True)
+        (package / place).write_text("one")
+    for place in ("dataset/augment.py", "dataset/example.py", "randomness.py"):
+        (package / place).write_text("one")
+    monkeypatch.setattr(code, "PACKAGE", package)
+    digests = [made()["code"]]
+    for place in ("training/loop.py", "nets/heads/spinal.py", "dataset/reader.py"):
+        (package / place).write_text("two")
+        digests.append(made()["code"])
+    assert len(set(digests)) == 4
+
+
+def test_finetuning_and_training_can_be_watched_from_outside(tmp_path: Path, cpu: Device) -> None:
+    stage = Checkpoints("finetune-dense-2", tmp_path)
+    facts = {"params_digest": "p", "data_digest": "d"}
+    made = [stage.of(phase, cpu, facts) for phase in ("head", "blocks")]
+    assert [each.path.name for each in made] == [
+        "finetune-dense-2-head.checkpoint",
+        "finetune-dense-2-blocks.checkpoint",
+    ]
+    told = [stage.resumed]
+    made[1].resumed = "epoch 2, step 1"
+    told.append(stage.resumed)
+    assert told == [None, "finetune-dense-2-blocks epoch 2, step 1"]
+    made[0].path.write_bytes(b"")
+    stage.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_schedules_go_on_where_they_were(params: Params) -> None:
+    rates = []
+    for stops in (False, True):
+        schedule = Plateau(0.1, 2, 0.5)
+        found = []
+        for loss in (1.0, 2.0, 3.0, 0.5, 0.6, 0.7, 0.8):
+            schedule.epoch_ended(loss)
+            if stops:
+                state, schedule = schedule.state(), Plateau(0.1, 2, 0.5)
+                schedule.restore(state)
+            found.append(schedule.rate(0))
+        rates.append(found)
+    assert rates[0] == rates[1]
+    assert len(set(rates[0])) > 1
+    assert Cosine(0.1, 10).state() == {}
