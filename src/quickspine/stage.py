@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 from quickspine.chatter import start_tensorflow
 from quickspine.errors import WrongInputError
 from quickspine.files import lock
 from quickspine.orphan import stop_when_orphaned
 from quickspine.params import Params, load
+from quickspine.signals import stop_by_exception
 
 RAW = Path("data/raw")
 SUBSET = Path("data/subset")
 RECORDS = Path("data/records")
 MODELS = Path("models")
 EVALUATION = Path("evaluation")
-AGAIN_S = 5.0  # a second signal within this time does not disturb the tidying up after the first
 
 Work = Callable[[Params, argparse.Namespace], None]
 
@@ -51,9 +48,7 @@ def main(
         parser.add_argument("--head", required=True, help="one of `heads` in the params")
         parser.add_argument("--seed", required=True, type=int, help="one of `seeds`")
     args = parser.parse_args()
-    stop = _stopper()
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs deaf to SIGINT
-        signal.signal(number, stop)
+    stop_by_exception()
     stop_when_orphaned()
     name = f"{stage}-{args.head}-{args.seed}" if trains else stage
     try:
@@ -82,20 +77,3 @@ def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None
     if value not in allowed:
         listed = ", ".join(map(str, allowed))
         raise WrongInputError(f"--{name}: {value} is not among {name}s ({listed}); add it there")
-
-
-def _stopper() -> Callable[[int, FrameType | None], None]:
-    """A handler of signals that raises KeyboardInterrupt.
-
-    As an exception, so that checkpoints are written, locks freed, half-made folders removed and
-    the run closed.
-    """
-    first: list[float] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if first and time.monotonic() - first[0] < AGAIN_S:
-            return
-        first[:] = [time.monotonic()]
-        raise KeyboardInterrupt
-
-    return stop

@@ -12,12 +12,12 @@ import numpy as np
 from tqdm import tqdm
 
 from quickspine.randomness import derive
+from quickspine.signals import held_back
 from quickspine.training.checkpoints import Checkpoint, State, generators
 from quickspine.training.devices import Device
 from quickspine.training.progress import Epoch, Progress, Weights
 from quickspine.training.schedules import Schedule
 from quickspine.training.scoring import score
-from quickspine.training.signals import held_back
 from quickspine.training.step import Step, compiled_forward, compiled_step
 
 
