@@ -1,8 +1,17 @@
-"""The one error that is the user's to mend."""
+"""Errors that are told without a traceback: those of the user's making, and a full disk."""
+
+from __future__ import annotations
 
 
 class WrongInputError(Exception):
     """Wrong params or data: shown without a traceback, the stage exits with 2.
 
     The message names the key or file, what was received, and what would do.
+    """
+
+
+class NoSpaceError(Exception):
+    """Too little room on the disk: shown without a traceback, the stage exits with 1.
+
+    The message names the place, and what would do.
     """

@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from quickspine.errors import WrongInputError
+from quickspine.space import naming
 
 # Ignored by git and by DVC, so that a leftover never enters the digest of an output.
 PARTIAL = ".partial-"
@@ -51,6 +52,12 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+def _final(place: Path) -> Path:
+    """What a place inside a half-made folder is called once that is whole."""
+    half_made = re.compile(rf"{re.escape(PARTIAL)}(.+)-\d+")
+    return Path(*[half_made.sub(r"\1", part) for part in place.parts])
+
+
 @contextlib.contextmanager
 def whole_folder(place: Path) -> Iterator[Path]:
     """An empty folder beside `place` to fill; renamed to `place` if the block ends well.
@@ -60,42 +67,51 @@ def whole_folder(place: Path) -> Iterator[Path]:
             (folder / "manifest.json").write_text("{}")
 
     After an exception `place` is as it was, and the half-made folder is gone.
+
+    Raises:
+        NoSpaceError: in place of whichever error the block raises when the disk becomes full.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(place)
-    partial = place.parent / f"{PARTIAL}{place.name}-{os.getpid()}"
-    old = place.parent / f"{PARTIAL}{place.name}-old"
-    partial.mkdir()
-    try:
-        yield partial
-        for root, _, names in os.walk(partial):
-            for name in names:
-                _sync(Path(root, name))
-            _sync(Path(root))
-        if place.exists():
-            place.rename(old)
-        partial.rename(place)
-        _sync(place.parent)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        if old.exists() and not place.exists():  # interrupted between the two renames
-            old.rename(place)
-        shutil.rmtree(partial, ignore_errors=True)
+    with naming(_final(place)):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(place)
+        partial = place.parent / f"{PARTIAL}{place.name}-{os.getpid()}"
+        old = place.parent / f"{PARTIAL}{place.name}-old"
+        partial.mkdir()
+        try:
+            yield partial
+            for root, _, names in os.walk(partial):
+                for name in names:
+                    _sync(Path(root, name))
+                _sync(Path(root))
+            if place.exists():
+                place.rename(old)
+            partial.rename(place)
+            _sync(place.parent)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            if old.exists() and not place.exists():  # interrupted between the two renames
+                old.rename(place)
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def whole_file(place: Path) -> Iterator[Path]:
-    """A path beside `place` to write; renamed to `place` if the block ends well."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(place)
-    partial = place.parent / f"{PARTIAL}{place.name}-{os.getpid()}"
-    try:
-        yield partial
-        _sync(partial)
-        partial.replace(place)
-        _sync(place.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+    """A path beside `place` to write; renamed to `place` if the block ends well.
+
+    Raises:
+        NoSpaceError: in place of whichever error the block raises when the disk becomes full.
+    """
+    with naming(_final(place)):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(place)
+        partial = place.parent / f"{PARTIAL}{place.name}-{os.getpid()}"
+        try:
+            yield partial
+            _sync(partial)
+            partial.replace(place)
+            _sync(place.parent)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def write_json(place: Path, value: Any) -> None:
@@ -126,10 +142,12 @@ def lock(name: str, wait_s: float = 600.0) -> Iterator[None]:
         WrongInputError: if another process, named in the message, still holds it after `wait_s`.
     """
     folder = STATE / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     held, holder = FileLock(folder / f"{name}.lock"), folder / f"{name}.holder"
     try:
-        held.acquire(timeout=0)
+        with naming(folder):
+            held.acquire(timeout=0)
     except Timeout:
         who = _named(holder)
         print(f"{name}: waiting for {who}, up to {wait_s:.0f} s", file=sys.stderr, flush=True)
@@ -142,7 +160,8 @@ def lock(name: str, wait_s: float = 600.0) -> Iterator[None]:
             ) from None
     try:
         started = time.strftime("%Y-%m-%d %H:%M:%S")
-        holder.write_text(f"process {os.getpid()} (since {started})", encoding="utf-8")
+        with contextlib.suppress(OSError):  # it is for messages; a full disk has its own
+            holder.write_text(f"process {os.getpid()} (since {started})", encoding="utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)  # while it is ours: the next one writes its own name

@@ -13,6 +13,7 @@ from quickspine.files import lock
 from quickspine.orphan import stop_when_orphaned
 from quickspine.params import Params, load
 from quickspine.signals import stop_by_exception
+from quickspine.space import explained
 
 RAW = Path("data/raw")
 SUBSET = Path("data/subset")
@@ -70,6 +71,12 @@ def main(
     except KeyboardInterrupt:
         left = "run it again to go on" if trains else "nothing half-made was kept"
         print(f"{name}: interrupted; {left}", file=sys.stderr)
+        sys.exit(1)
+    except Exception as error:  # a want of disk or memory is no fault of the code either
+        told = explained(error)
+        if told is None:
+            raise
+        print(f"{name}: {told}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 # Sorting one bucket takes about 100 MB; as many buckets as that needs are open at once.
 DRAWINGS_A_BUCKET = 1_000_000
+ENTRY = 24  # bytes on disk a drawing, until the end of `with`
 
 
 class DuplicateFinder:

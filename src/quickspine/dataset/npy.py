@@ -59,4 +59,7 @@ class GrowingNpy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:  # what is written is of no use, and on a full disk cannot be finished
+            self._file.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -53,14 +53,70 @@ class Raw:
                 )
             self._drawings(label)
 
-    def _drawings(self, label: int) -> NDArray[np.uint8]:
-        return opened(self._paths[label], self.rows[label], self.side**2, "fetch")
+    def _drawings(self, label: int) -> Drawings:
+        return Drawings(self._paths[label], self.rows[label], self.side**2, "fetch")
 
     def chunks(self, category: int, limit: int) -> Iterator[NDArray[np.uint8]]:
         """Yield the first `limit` drawings of a category, uint8 [up to CHUNK, pixels] at a time."""
-        drawings = self._drawings(category)
-        for start in range(0, min(limit, len(drawings)), CHUNK):
-            yield np.array(drawings[start : min(start + CHUNK, limit)])
+        return self._drawings(category).chunks(CHUNK, limit)
+
+
+class Drawings:
+    """A .npy file of drawings, read in chunks.
+
+    Read, not mapped: a category of gigabytes takes no address space, and no pages are counted as
+    the process's own.
+
+    Args:
+        path: the file, uint8 [rows, pixels] in C order.
+        rows: how many drawings the manifest says there are.
+        pixels: of a drawing.
+        made_by: the stage to run again where the file is anything else.
+
+    Raises:
+        WrongInputError: if it is anything else, now or when it is read.
+    """
+
+    def __init__(self, path: Path, rows: int, pixels: int, made_by: str) -> None:
+        self.path, self.rows, self.pixels, self._made_by = path, rows, pixels, made_by
+        try:
+            with path.open("rb") as file:
+                shape, fortran, dtype = _header(file)
+                self._start = file.tell()
+            size = path.stat().st_size - self._start
+        except (OSError, ValueError) as error:
+            raise self._wrong(str(error)) from None
+        if shape != (rows, pixels) or dtype != np.uint8 or fortran:
+            order = " in Fortran order" if fortran else ""
+            raise self._wrong(
+                f"{dtype} {list(shape)}{order}, where the manifest says uint8 {[rows, pixels]}"
+            )
+        if size != rows * pixels:
+            raise self._wrong(f"{size} bytes of drawings, where its header says {rows * pixels}")
+
+    def chunks(self, size: int, limit: int | None = None) -> Iterator[NDArray[np.uint8]]:
+        """Yield the first `limit` drawings (None: all), uint8 [up to `size`, pixels] at a time."""
+        stop = self.rows if limit is None else min(limit, self.rows)
+        with self.path.open("rb") as file:
+            file.seek(self._start)
+            for start in range(0, stop, size):
+                chunk = np.empty((min(size, stop - start), self.pixels), np.uint8)
+                if file.readinto(chunk.data) != chunk.size:
+                    raise self._wrong("it became shorter while it was read")
+                yield chunk
+
+    def _wrong(self, problem: str) -> WrongInputError:
+        return WrongInputError(f"{self.path}: {problem}; run: dvc repro -f {self._made_by}")
+
+
+def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, Fortran order and dtype of a .npy file of format 1.0 or 2.0; a pickle is no danger."""
+    version = npy_format.read_magic(file)
+    if version == (1, 0):
+        return npy_format.read_array_header_1_0(file)
+    if version == (2, 0):
+        return npy_format.read_array_header_2_0(file)
+    raise ValueError(f"a .npy file of format {version[0]}.{version[1]}; 1.0 and 2.0 are known")
 
 
 def side_of(manifest: dict[str, Any]) -> int:
@@ -69,21 +125,3 @@ def side_of(manifest: dict[str, Any]) -> int:
     if type(side) is not int or not 1 <= side <= MAX_SIDE:
         raise ValueError(f"side: {side!r}")
     return side
-
-
-def opened(path: Path, rows: int, pixels: int, made_by: str) -> NDArray[np.uint8]:
-    """Map a .npy file of drawings, uint8 [rows, pixels], into memory.
-
-    Raises:
-        WrongInputError: if it is anything else; `made_by` is the stage to run again.
-    """
-    try:
-        drawings: NDArray[np.uint8] = npy_format.open_memmap(path, mode="r")
-    except (OSError, ValueError) as error:
-        raise WrongInputError(f"{path}: {error}; run: dvc repro -f {made_by}") from None
-    if drawings.shape != (rows, pixels) or drawings.dtype != np.uint8:
-        raise WrongInputError(
-            f"{path}: {drawings.dtype} {list(drawings.shape)}, where the manifest says uint8 "
-            f"{[rows, pixels]}; run: dvc repro -f {made_by}"
-        )
-    return drawings

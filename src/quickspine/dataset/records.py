@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from quickspine.dataset import SPLITS
 from quickspine.dataset.example import Serialiser
-from quickspine.dataset.raw import CHUNK, FACTS, opened, side_of
+from quickspine.dataset.raw import CHUNK, FACTS, Drawings, side_of
 from quickspine.errors import WrongInputError
 from quickspine.files import digest, read_json, sha256, whole_folder, write_json
 from quickspine.params import Records
 from quickspine.randomness import derive
+from quickspine.space import need_space
 
 FRAMING = 16  # bytes TFRecord adds to a record: its length and two checksums
 
@@ -32,8 +33,13 @@ def write(params: Records, subset: Path, place: Path) -> dict[str, Any]:
 
     Returns:
         The manifest; its `digest` names the data in MLflow.
+
+    Raises:
+        WrongInputError: if the subset is damaged.
+        NoSpaceError: if the disk has no room for it, before anything is written.
     """
     source = _source(subset / "manifest.json")
+    _check_space(source, place)
     with whole_folder(place) as folder:
         splits = {}
         for split in SPLITS:
@@ -67,14 +73,28 @@ def _source(path: Path) -> dict[str, Any]:
     return source
 
 
+def _check_space(source: dict[str, Any], place: Path) -> None:
+    """A drawing takes a record; before that, as many bytes in the pile it is dealt to.
+
+    A pile is read and removed before its shard is written: both are never there at once.
+    """
+    total = sum(int(source["splits"][split]["drawings"]) for split in SPLITS)
+    need_space(place, total * _record(source), "lower data.drawings_per_category")
+
+
+def _record(source: dict[str, Any]) -> int:
+    """Bytes of a record at most: pixels, label and framing."""
+    pixels = np.zeros(int(source["side"]) ** 2, np.uint8)
+    return len(Serialiser(pixels.size)(pixels, len(source["categories"]) - 1)) + FRAMING
+
+
 def _write_split(
     params: Records, subset: Path, folder: Path, split: str, source: dict[str, Any]
 ) -> list[dict[str, Any]]:
     pixels = int(source["side"]) ** 2
     total = int(source["splits"][split]["drawings"])
     serialise = Serialiser(pixels)
-    record = len(serialise(np.zeros(pixels, np.uint8), len(source["categories"]) - 1)) + FRAMING
-    count = max(1, min(total, round(total * record / (params.shard_mebibytes * 2**20))))
+    count = max(1, min(total, round(total * _record(source) / (params.shard_mebibytes * 2**20))))
     row = np.dtype([("label", "<u4"), ("image", "u1", (pixels,))])
     dealt = [folder / f"dealt-{number:05d}" for number in range(count)]
     _deal(params, subset, split, source, row, dealt)
@@ -107,14 +127,13 @@ def _deal(
     pixels = int(source["side"]) ** 2
     for label, category in enumerate(source["categories"]):
         path = subset / split / f"{label:05d}.npy"
-        drawings = opened(
-            path, source["splits"][split]["categories"][category], pixels, "preprocess"
-        )
+        count = source["splits"][split]["categories"][category]
+        file = Drawings(path, count, pixels, "preprocess")
         random = np.random.default_rng(derive(params.seed, "deal", split, category))
-        for start in range(0, len(drawings), CHUNK):
-            rows = np.empty(min(CHUNK, len(drawings) - start), row)
-            rows["label"], rows["image"] = label, drawings[start : start + CHUNK]
+        for drawings in file.chunks(CHUNK):
+            rows = np.empty(len(drawings), row)
+            rows["label"], rows["image"] = label, drawings
             shard = random.integers(len(dealt), size=len(rows))
             for number in np.unique(shard):
-                with dealt[number].open("ab") as file:
-                    file.write(rows[shard == number].tobytes())
+                with dealt[number].open("ab") as pile:
+                    pile.write(rows[shard == number].tobytes())

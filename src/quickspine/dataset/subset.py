@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quickspine.dataset import SPLITS
+from quickspine.dataset.column import Column
 from quickspine.dataset.content import digests, split_of
-from quickspine.dataset.duplicates import DuplicateFinder
+from quickspine.dataset.duplicates import ENTRY, DuplicateFinder
 from quickspine.dataset.npy import GrowingNpy
 from quickspine.dataset.raw import Raw
 from quickspine.errors import WrongInputError
 from quickspine.files import whole_folder, write_json
 from quickspine.params import Params
 from quickspine.sources.contact_sheet import contact_sheet
+from quickspine.space import need_space
 
 SHEET_COLUMNS = 16  # drawings a category on the contact sheet
 UINT8 = np.dtype(np.uint8)
@@ -41,22 +43,23 @@ def preprocess(params: Params, raw_folder: Path, place: Path) -> dict[str, Any]:
 
     Raises:
         WrongInputError: if the raw folder is damaged or a split would be empty.
+        NoSpaceError: if the disk has no room for it, before anything is read.
     """
     raw = Raw(raw_folder, params.data.categories)
-    raw.check()
     limit = params.data.drawings_per_category
     if min(raw.rows) < limit and not params.data.allow_fewer:
         raise WrongInputError(
             f"data.drawings_per_category: {limit} asked for, {min(raw.rows)} in {raw_folder}; "
             "run: dvc repro fetch"
         )
+    total = sum(min(rows, limit) for rows in raw.rows)
+    # The drawings, and for a while a digest, a number and a split of each.
+    need_space(place, total * (raw.side**2 + ENTRY + 1), "lower data.drawings_per_category")
+    raw.check()
     with whole_folder(place) as folder:
-        total = sum(min(rows, limit) for rows in raw.rows)
-        splits = np.memmap(folder / "splits", np.uint8, "w+", shape=(max(1, total),))
-        blank, repeated = _assign(params, raw, limit, splits, folder)
-        counts, sheet = _write(raw, limit, splits, folder)
-        del splits
-        (folder / "splits").unlink()
+        with Column(folder / "splits") as splits:
+            blank, repeated = _assign(params, raw, limit, splits, folder)
+            counts, sheet = _write(raw, limit, splits, folder)
         _check_counts(counts, params)
         contact_sheet(sheet, folder / "contact-sheet.png", SHEET_COLUMNS)
         manifest = {
@@ -74,38 +77,31 @@ def preprocess(params: Params, raw_folder: Path, place: Path) -> dict[str, Any]:
     return manifest
 
 
-def _each(raw: Raw, limit: int) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
-    """Yield label, number of the first drawing, and a chunk of drawings, in a fixed order."""
-    start = 0
+def _each(raw: Raw, limit: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield all drawings in chunks, in a fixed order."""
     for label in range(len(raw.categories)):
-        for chunk in raw.chunks(label, limit):
-            yield label, start, chunk
-            start += len(chunk)
+        yield from raw.chunks(label, limit)
 
 
-def _assign(
-    params: Params, raw: Raw, limit: int, splits: NDArray[np.uint8], folder: Path
-) -> tuple[int, int]:
+def _assign(params: Params, raw: Raw, limit: int, splits: Column, folder: Path) -> tuple[int, int]:
     """Fill `splits`, a split or DROPPED for each drawing; return how many were blank, repeated."""
-    blank = 0
-    with DuplicateFinder(folder, len(splits)) as finder:
-        for _, start, chunk in _each(raw, limit):
+    blank = repeated = 0
+    with DuplicateFinder(folder, sum(min(rows, limit) for rows in raw.rows)) as finder:
+        for chunk in _each(raw, limit):
             content = digests(chunk)
             finder.add(content)
             found = split_of(content, params.split)
             empty = ~chunk.any(axis=1)
             found[empty] = DROPPED
             blank += int(empty.sum())
-            splits[start : start + len(chunk)] = found
-        repeated = 0
+            splits.append(found)
         for numbers in finder.repeated():
-            repeated += int((splits[numbers] != DROPPED).sum())
-            splits[numbers] = DROPPED
+            repeated += splits.set(numbers, DROPPED)
     return blank, repeated
 
 
 def _write(
-    raw: Raw, limit: int, splits: NDArray[np.uint8], folder: Path
+    raw: Raw, limit: int, splits: Column, folder: Path
 ) -> tuple[dict[str, dict[str, int]], dict[str, NDArray[np.uint8]]]:
     """Write the files of the splits; return their counts and the contact sheet's drawings."""
     side = raw.side
@@ -124,7 +120,7 @@ def _write(
                 for name in SPLITS
             ]
             for chunk in raw.chunks(label, limit):
-                found = splits[start : start + len(chunk)]
+                found = splits.read(start, len(chunk))
                 start += len(chunk)
                 for index, file in enumerate(files):
                     file.append(chunk[found == index])

@@ -1,0 +1,95 @@
+"""Room on the disk: asked for before the work, and named where it runs out all the same."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from quickspine.errors import NoSpaceError, WrongInputError
+
+RESERVE = 8_000_000  # bytes that are left free: for manifests, logs, and ends of blocks
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no disk, no quota, a limit on files' sizes
+
+
+def need_space(place: Path, needed: int, remedy: str) -> None:
+    """Say no before the work where the disk of `place` has too little room for it.
+
+    What stands at `place` already is not counted as room: it stays until its successor is whole.
+
+    Args:
+        place: what will be written, there or not.
+        needed: bytes.
+        remedy: what would do other than more room, such as "ask for fewer drawings".
+
+    Raises:
+        NoSpaceError: if `needed` and a small reserve are not free.
+    """
+    folder = next(parent for parent in (place, *place.absolute().parents) if parent.is_dir())
+    free = shutil.disk_usage(folder).free
+    if max(0, needed) + RESERVE > free:
+        raise NoSpaceError(
+            f"{place}: {amount(max(0, needed) + RESERVE)} are needed and {amount(free)} are free "
+            f"in {folder}; make room, or {remedy}"
+        )
+
+
+def amount(size: int) -> str:
+    """A number of bytes in MB, or in GB where that reads better."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+
+
+@contextlib.contextmanager
+def naming(place: Path, kept: str = "what was there before is untouched") -> Iterator[None]:
+    """Name `place` where the disk becomes full in this block, whichever library finds out.
+
+    Raises:
+        NoSpaceError: in place of the library's error.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = _ran_out(error)
+        if reason is None:
+            raise
+        raise NoSpaceError(_told(str(place), reason, kept)) from error
+
+
+def explained(error: BaseException) -> str | None:
+    """What to tell of an error for want of disk or memory; None where it is something else."""
+    if isinstance(error, NoSpaceError):
+        return str(error)
+    reason = _ran_out(error)
+    if reason is not None:
+        place = error.filename if isinstance(error, OSError) else None
+        return _told(str(place or Path.cwd()), reason, "nothing half-made was kept")
+    # TensorFlow's own class, by name: it is not imported for the sake of an error.
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        first = str(error).partition("\n")[0]
+        return (
+            f"out of memory{f' ({first})' if first else ''}; end other programs, or lower the "
+            "stage's batch_size or records.shard_mebibytes; nothing half-made was kept"
+        )
+    return None
+
+
+def _told(place: str, reason: str, kept: str) -> str:
+    remedy = "raise the limit on file sizes (ulimit -f)" if reason == _TOO_LARGE else "make room"
+    return f"{place}: {reason} while it was written; {remedy} and run this again; {kept}"
+
+
+def _ran_out(error: BaseException) -> str | None:
+    """The system's words for a full disk; h5py and TensorFlow hide them in messages."""
+    if isinstance(error, WrongInputError | NoSpaceError):
+        return None  # they say what they mean
+    for code in FULL:
+        words = os.strerror(code)
+        if (isinstance(error, OSError) and error.errno == code) or words in str(error):
+            return words
+    return None
+
+
+_TOO_LARGE = os.strerror(errno.EFBIG)

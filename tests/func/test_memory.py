@@ -1,0 +1,106 @@
+"""Memory does not grow with the number of drawings; 5 million of them fit in 2 GiB.
+
+The run of 5 million takes minutes and 12 GB of disk: QUICKSPINE_SCALE=1 asks for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quickspine import categories
+from quickspine.sources import npy
+
+ROOT = Path(__file__).resolve().parents[2]
+GIB = 2**30
+LINUX = Path("/proc/self/status").exists()
+needs_linux = pytest.mark.skipif(not LINUX, reason="VmHWM and RLIMIT_AS are Linux's")
+needs_time = pytest.mark.skipif(
+    not os.environ.get("QUICKSPINE_SCALE"), reason="QUICKSPINE_SCALE=1 asks for minutes of it"
+)
+
+# Runs a stage once for each folder, in one process, and prints the highest memory it ever had
+# after each: not what the parent had before, as getrusage would.
+STAGES_UNDER_A_LIMIT = """
+import os, resource, runpy, sys
+from pathlib import Path
+limit, size, stage, *folders = sys.argv[1:]
+if limit != "none":
+    resource.setrlimit(getattr(resource, limit), (int(size), int(size)))
+for folder in folders:
+    os.chdir(folder)
+    sys.argv[:] = [stage]
+    runpy.run_module(f"pipeline.{stage}", run_name="__main__", alter_sys=True)
+    status = Path("/proc/self/status").read_text().splitlines()
+    values = dict(line.split(":", 1) for line in status if ":" in line)
+    print("peak", *(1024 * int(values[name].split()[0]) for name in ("VmHWM", "VmPeak")))
+"""
+
+
+def run(stage: str, *folders: Path, limit: str = "none", size: int = 0) -> list[tuple[int, int]]:
+    """Bytes at most until the end of each run: resident, and of address space."""
+    paths = [str(ROOT), str(ROOT / "src")]
+    done = subprocess.run(
+        [sys.executable, "-c", STAGES_UNDER_A_LIMIT, limit, str(size), stage, *map(str, folders)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("peak ")]
+    return [(int(resident), int(space)) for resident, space in lines]
+
+
+def project(folder: Path, rows: Mapping[str, int], source: str = "quickdraw") -> Path:
+    """A folder with params and a mirror of random drawings, no two of them equal."""
+    mirror = folder / "mirror"
+    mirror.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for name, count in rows.items() if source == "quickdraw" else ():
+        with (mirror / f"{name}.npy").open("wb") as file:
+            file.write(npy.header(count))
+            for start in range(0, count, 10_000):
+                file.write(random.bytes(min(10_000, count - start) * npy.ROW))
+    return params(folder, tuple(rows), max(rows.values()), source)
+
+
+def params(folder: Path, names: tuple[str, ...], each: int, source: str) -> Path:
+    from quickspine.params import load
+
+    values = load(ROOT / "params.yaml").model_dump(mode="json")
+    values["data"] |= {"source": source, "categories": names, "drawings_per_category": each}
+    values["data"] |= {"allow_fewer": True, "mirror": (folder / "mirror").as_uri()}
+    (folder / "params.yaml").write_text(json.dumps(values))  # YAML too
+    return folder
+
+
+@needs_linux
+@pytest.mark.parametrize("shape", ["24 categories", "one category"])
+@needs_time
+def test_five_million_drawings_fit_in_two_gibibytes(tmp_path: Path, shape: str) -> None:
+    """Fetch and preprocess even in 2 GiB of address space; TensorFlow alone takes nearly that."""
+    if shape == "24 categories":
+        rows = dict.fromkeys(categories.DOODLES, 5_000_000 // 24 + 1)
+    else:
+        rows = {"cat": 4_999_000, "zigzag": 1_000}
+    folder = project(tmp_path / "project", rows)
+    left = {"fetch": "mirror", "preprocess": "data/raw", "tfrecords": "data/subset"}
+    for stage, used in left.items():
+        limit = "RLIMIT_DATA" if stage == "tfrecords" else "RLIMIT_AS"
+        ((resident, space),) = run(stage, folder, limit=limit, size=2 * GIB)
+        print(f"{shape}: {stage} {resident / 1e6:,.0f} MB resident, {space / 1e6:,.0f} MB mapped")
+        assert resident < 2 * GIB
+        shutil.rmtree(folder / used)
+    manifest = json.loads((folder / "data/records/manifest.json").read_text())
+    assert sum(split["examples"] for split in manifest["splits"].values()) == sum(rows.values())
+    shutil.rmtree(folder)
