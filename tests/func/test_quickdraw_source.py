@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from numpy.lib import format as numpy_format
 
-from quickspine import files
-from quickspine.errors import WrongInputError
+from quickspine import files, space
+from quickspine.errors import NoSpaceError, WrongInputError
 from quickspine.params import Data
 from quickspine.sources import Fetched, download, mirror, npy, quickdraw, resume
 from quickspine.sources import fetch as fetch_source
@@ -471,11 +471,13 @@ def test_a_line_and_a_bar_tell_what_comes(root: Path, capfd: pytest.CaptureFixtu
 def test_a_full_disk_is_known_before_the_drawings_travel(
     root: Path, monkeypatch: pytest.MonkeyPatch, form: str, allow: bool
 ) -> None:
-    usage = shutil.disk_usage(root)._replace(free=2 * BODY - 100)
+    usage = shutil.disk_usage(root)._replace(free=space.RESERVE + 2 * BODY - 100)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with MirrorServer(root) as server:
         data = params(server.url if form == "web" else root, allow_fewer=allow)
-        refused(data, "data.drawings_per_category", "0.1 MB are needed")
+        with pytest.raises(NoSpaceError, match=r"8\.1 MB are needed .* data\.drawings_per_cat"):
+            fetch(data)
+        assert list(Path("raw").iterdir()) == []
         assert server.bytes_sent <= 2 * resume.FIRST + 1
         fetch(params(data.mirror, drawings_per_category=ROWS - 1, allow_fewer=allow))
 
@@ -487,7 +489,10 @@ def test_a_fault_of_our_own_stops_all_and_is_not_hidden(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Partial, "begin", full)
-    with MirrorServer(root) as server, pytest.raises(OSError, match="No space left"):
+    with (
+        MirrorServer(root) as server,
+        pytest.raises(NoSpaceError, match="downloads: No space left"),
+    ):
         fetch(params(server.url, NAMES))
 
 

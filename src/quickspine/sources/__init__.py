@@ -42,6 +42,7 @@ class Source(Protocol):
 
         Raises:
             WrongInputError: if a category cannot be had as asked for; names it and what would do.
+            NoSpaceError: if the disk has too little room, before anything is drawn or travels.
         """
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -16,7 +14,7 @@ from tqdm import tqdm
 from quickspine.errors import WrongInputError
 from quickspine.params import Data
 from quickspine.sources import Fetched, mirror, npy
-from quickspine.sources.reply import DownloadError
+from quickspine.sources.reply import DownloadError, TransientError
 from quickspine.sources.resume import Take
 from quickspine.sources.wanted import TooFewError
 
@@ -77,7 +75,7 @@ def _each(
         except WrongInputError as error:
             failed[name] = error
         except DownloadError as error:
-            failed[name] = WrongInputError(f"{place.url(name)}: {error}; {_remedy(error.status)}")
+            failed[name] = WrongInputError(f"{place.url(name)}: {error}; {_remedy(error)}")
 
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
@@ -92,11 +90,12 @@ def _each(
     return [done[name] for name in names]
 
 
-def _remedy(status: int | None) -> str:
+def _remedy(error: DownloadError) -> str:
+    status = error.status
     if status in mirror.ABSENT:
         return "check data.mirror, or take the category out of data.categories"
-    if status is not None and 400 <= status < 500 and status != 429:
-        return "check data.mirror"
+    if not isinstance(error, TransientError):  # it will be the same the next time
+        return "check data.mirror, or set it to another one"
     return "run it again (what came so far is kept), or set data.mirror to another one"
 
 
@@ -111,16 +110,6 @@ def _summary(
         lines.append(f"data.drawings_per_category: {min(few)} would do for all of them")
     first = f"data.categories: {len(failed)} of {len(names)} cannot be had from {place.shown}"
     return WrongInputError("\n  ".join([first, *lines]))
-
-
-def check_space(need: int, place: Path) -> None:
-    """Raise WrongInputError where the disk of `place` has less than `need` bytes free."""
-    free = shutil.disk_usage(place).free
-    if need > free:
-        raise WrongInputError(
-            f"data.drawings_per_category: {need / 1e6:,.1f} MB are needed and {free / 1e6:,.1f} MB "
-            f"are free at {place}; free some, or ask for fewer drawings or categories"
-        )
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Self, TypeVar
 
 import httpx
 import tenacity
+from tqdm import tqdm
 
 from quickspine.sources import reply
 from quickspine.sources.reply import DownloadError, Reply, TransientError, Version
@@ -19,6 +21,7 @@ ATTEMPTS = 5  # for each request, with these waits between them:
 BACKOFF_S = 0.5  # the first one; doubled each time, each longer by up to this at random
 BACKOFF_CAP_S = 15.0
 RETRY_AFTER_CAP_S = 60.0  # a server may ask for more patience, up to this
+TOLD_S = 5.0  # longer waits are told
 CONNECT_S, READ_S = 10.0, 30.0
 REDIRECTS = 5
 
@@ -30,9 +33,14 @@ class StoppedError(Exception):
 
 
 class Session:
-    """A pool of connections that several threads may share; ends at `with`'s end."""
+    """A pool of connections that several threads may share; ends at `with`'s end.
 
-    def __init__(self, auth: tuple[str, str] | None = None) -> None:
+    Args:
+        auth: user and password, for the host that is asked first only.
+        secure: whether no request may go without TLS, also where a redirect says so.
+    """
+
+    def __init__(self, auth: tuple[str, str] | None = None, secure: bool = False) -> None:
         # httpx logs each URL at INFO; the query may be a signature that is nobody's business.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self.stop = threading.Event()
@@ -42,6 +50,7 @@ class Session:
             max_redirects=REDIRECTS,
             timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
             headers={"Accept-Encoding": "identity", "User-Agent": "quickspine"},
+            event_hooks={"request": [_stay_secure] if secure else []},
         )
 
     def __enter__(self) -> Self:
@@ -62,6 +71,7 @@ class Session:
             wait=_patience,
             retry=tenacity.retry_if_exception_type(TransientError),
             sleep=tenacity.sleep_using_event(self.stop),
+            before_sleep=_tell,
             reraise=True,
         )(work)
 
@@ -106,6 +116,19 @@ class Session:
             raise DownloadError(f"a redirect that is not followed ({error})") from None
         except httpx.TransportError as error:
             raise TransientError(f"{type(error).__name__}: {error}") from None
+
+
+def _stay_secure(request: httpx.Request) -> None:
+    if request.url.scheme != "https":
+        raise httpx.UnsupportedProtocol(f"from https to {request.url.scheme}")
+
+
+def _tell(state: tenacity.RetryCallState) -> None:
+    """Say why nothing happens for a while."""
+    wait = state.next_action.sleep if state.next_action else 0
+    if wait >= TOLD_S and state.outcome:
+        problem = state.outcome.exception()
+        tqdm.write(f"fetch: {problem}; the next try is in {wait:.0f} s", file=sys.stderr)
 
 
 def _patience(state: tenacity.RetryCallState) -> float:

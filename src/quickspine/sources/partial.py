@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -48,9 +49,14 @@ class Partial:
                 file.truncate(self.reserve + size)
 
     def seal(self, head: bytes) -> None:
-        """Put `head`, of `reserve` bytes, before the body: then `body` is a file of its own."""
+        """Put `head`, of `reserve` bytes, before the body: then `body` is a file of its own.
+
+        It is on the disk, not on its way there, before anything else becomes of it.
+        """
         with self.body.open("r+b") as file:
             file.write(head)
+            file.flush()
+            os.fsync(file.fileno())
 
     def discard(self) -> None:
         """Forget it all."""

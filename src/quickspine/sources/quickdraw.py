@@ -15,12 +15,13 @@ from quickspine import files
 from quickspine.errors import WrongInputError
 from quickspine.params import Data
 from quickspine.sources import Fetched, mirror, npy
-from quickspine.sources.at_once import Advance, check_space, every
+from quickspine.sources.at_once import Advance, every
 from quickspine.sources.download import Session
 from quickspine.sources.partial import Partial
 from quickspine.sources.reply import DownloadError
 from quickspine.sources.resume import Download, Take
 from quickspine.sources.wanted import CHUNK, check_published, look, plan
+from quickspine.space import naming, need_space
 
 SYNTHETIC = False
 LICENCE = "CC BY 4.0"
@@ -54,8 +55,9 @@ def fetch(data: Data, folder: Path) -> list[Fetched]:
     )
     if isinstance(place, mirror.Folder):
         return _from_folder(data, place, folder)
-    with files.lock("downloads"):
-        return _from_web(data, place, folder)
+    kept = files.STATE / "downloads"
+    with files.lock("downloads"), naming(kept, "what came so far is kept"):
+        return _from_web(data, place, kept, folder)
 
 
 def _from_folder(data: Data, place: mirror.Folder, folder: Path) -> list[Fetched]:
@@ -78,20 +80,24 @@ def _from_folder(data: Data, place: mirror.Folder, folder: Path) -> list[Fetched
         return _fetched(category, place.url(category), target, take)
 
     return every(
-        data, place, judged, copy, lambda need: check_space(need, folder), threading.Event()
+        data, place, judged, copy, lambda need: _need(folder.parent, need), threading.Event()
     )
 
 
-def _from_web(data: Data, named: mirror.Web, folder: Path) -> list[Fetched]:
-    kept = files.STATE / "downloads"
+def _need(place: Path, size: int) -> None:
+    need_space(place, size, "lower data.drawings_per_category, or ask for fewer data.categories")
+
+
+def _from_web(data: Data, named: mirror.Web, kept: Path, folder: Path) -> list[Fetched]:
     kept.mkdir(parents=True, exist_ok=True)
-    with Session(named.auth) as session:
+    with Session(named.auth, secure=named.base.startswith("https:")) as session:
         try:
             place = mirror.settle(named, data.categories, session.status)
         except DownloadError as error:
             raise WrongInputError(
-                f"data.mirror: no answer from {named.shown} ({error}); check the network, or set "
-                "data.mirror to another URL or a folder"
+                f"data.mirror: no answer from {named.shown} when looking for "
+                f"{data.categories[0]} ({error}); check the network, or set data.mirror to "
+                "another URL or a folder"
             ) from None
         downloads = {}
         for category in data.categories:
@@ -109,15 +115,20 @@ def _from_web(data: Data, named: mirror.Web, folder: Path) -> list[Fetched]:
 
         def check(need: int) -> None:
             here = sum(download.partial.have for download in downloads.values())
-            check_space(need - here, kept)
+            _need(kept, need - here)
             if folder.stat().st_dev != kept.stat().st_dev:
-                check_space(need, folder)
+                _need(folder.parent, need)
 
         entries = every(
             data, place, lambda name: downloads[name].look(), complete, check, session.stop
         )
+    same_disk = folder.stat().st_dev == kept.stat().st_dev
     for category in data.categories:
-        shutil.move(downloads[category].partial.body, folder / mirror.file_name(category))
+        body, target = downloads[category].partial.body, folder / mirror.file_name(category)
+        if same_disk:
+            body.rename(target)
+        else:  # a full disk there then costs no download
+            shutil.copyfile(body, target)
     shutil.rmtree(kept)
     return entries
 

@@ -11,11 +11,16 @@ import httpx
 
 
 class DownloadError(Exception):
-    """A file that this server does not give; `status` is its answer, if it gave one."""
+    """A file that this server does not give.
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    Attributes:
+        status: the server's answer, if it gave one.
+        size: bytes of the whole file, where the refusal tells.
+    """
+
+    def __init__(self, message: str, status: int | None = None, size: int | None = None) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.size = status, size
 
 
 class TransientError(DownloadError):
@@ -38,9 +43,9 @@ class Version:
     @property
     def condition(self) -> str | None:
         """The If-Range value: a strong ETag, else a settled date, else nothing can be resumed."""
-        if self.etag and not self.etag.startswith("W/"):
+        if self.etag and not self.etag.startswith("W/") and _sendable(self.etag):
             return self.etag
-        return self.modified if self.settled else None
+        return self.modified if self.settled and _sendable(self.modified or "") else None
 
     def contradicts(self, other: Version) -> bool:
         """Whether these are two versions; a partial reply need not name all that it knows."""
@@ -69,27 +74,40 @@ def read(response: httpx.Response, start: int) -> Reply:
     status, headers = response.status_code, response.headers
     if status in (408, 429) or status >= 500:
         wait = _retry_after(headers.get("Retry-After", ""))
-        raise TransientError(f"HTTP {status}", status, wait)
+        wish = f" (it asks for {wait:,.0f} s of patience)" if wait >= 1 else ""
+        raise TransientError(f"HTTP {status}{wish}", status, wait)
     if status not in (200, 206):
-        raise DownloadError(f"HTTP {status}", status)
+        raise DownloadError(f"HTTP {status}", status, _number(_total(headers)))
     if headers.get("Content-Encoding", "identity") != "identity":
         raise DownloadError(f"sent compressed ({headers['Content-Encoding']}), unasked")
     if status == 200:
-        length = headers.get("Content-Length", "")
-        size = int(length) if length.isdecimal() else None
+        size = _number(headers.get("Content-Length", ""))
         return Reply(0, _version(headers, size), response.iter_raw())
     unit, _, place = headers.get("Content-Range", "").partition(" ")
-    span, _, total = place.partition("/")
-    if unit.lower() != "bytes" or span.partition("-")[0] != str(start):
-        raise DownloadError(f"another range than asked for ({headers.get('Content-Range')})")
-    size = int(total) if total.isdecimal() else None
-    return Reply(start, _version(headers, size), response.iter_raw())
+    if unit.lower() != "bytes" or place.partition("/")[0].partition("-")[0] != str(start):
+        received = f"{headers.get('Content-Range', '')!r:.80}"
+        raise DownloadError(f"another range than asked for (Content-Range: {received})")
+    return Reply(start, _version(headers, _number(_total(headers))), response.iter_raw())
+
+
+def _total(headers: httpx.Headers) -> str:
+    return str(headers.get("Content-Range", "")).partition("/")[2]
+
+
+def _number(digits: str) -> int | None:
+    """A size; None for what is none, or larger than any file."""
+    return int(digits) if digits.isdecimal() and len(digits) < 19 else None
+
+
+def _sendable(text: str) -> bool:
+    """Whether a header that came may be sent back: some servers send what HTTP does not know."""
+    return text.isascii() and text.isprintable()
 
 
 def _date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year or a time zone of twenty digits
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 

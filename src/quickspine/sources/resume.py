@@ -12,6 +12,7 @@ from quickspine.sources.download import Session, StoppedError
 from quickspine.sources.partial import Partial
 from quickspine.sources.reply import DownloadError, Reply, TransientError
 
+PROGRESS = 1 << 20  # bytes that earn a connection which breaks its full number of attempts again
 FIRST = 128  # bytes asked for to see a head; what is more than the head is kept
 
 
@@ -67,12 +68,22 @@ class Download:
         reached = -1
         while True:
             self._stop = take.head + take.body if take else 4 * self._stop
-            take = self.session.retry(self._ask)
+            take = self._persist()
             if take and self.partial.have == take.body:
                 return take
             if self._stop + self.partial.have <= reached:
                 raise DownloadError("it ends early, each time")
             reached = self._stop + self.partial.have
+
+    def _persist(self) -> Take | None:
+        """Ask, and go on asking while much comes each time, however often the connection breaks."""
+        while True:
+            before = self.partial.have
+            try:
+                return self.session.retry(self._ask)
+            except TransientError:
+                if self.partial.have < before + PROGRESS:
+                    raise
 
     def _planned(self) -> Take | None:
         if self.partial.head:
@@ -101,14 +112,15 @@ class Download:
         except DownloadError as error:
             if error.status != 416:
                 raise
-            self._shrink(0)
-            partial.discard()
-            raise (TransientError if start else DownloadError)("it is empty or shrank") from None
+            if start and error.size != partial.version.size:
+                self._shrink(0)
+                partial.discard()
+            problem = "HTTP 416: it is empty or shrank"
+            raise (TransientError if start else DownloadError)(problem, 416) from None
         return take
 
     def _begin(self, reply: Reply) -> Take | None:
-        self._shrink(0)
-        self.partial.discard()
+        # Judged before what is here is dropped: a page that says "log in" may be gone tomorrow.
         start, take = b"", None
         for chunk in reply.chunks:
             start += chunk
@@ -119,6 +131,7 @@ class Download:
             if len(start) < self._stop:
                 raise DownloadError(f"it ends after {len(start)} bytes, inside its header")
             return None
+        self._shrink(0)
         self.partial.begin(reply.version, start[: take.head])
         self._append(chain([start[take.head :]], reply.chunks if self._whole else ()), take)
         return take

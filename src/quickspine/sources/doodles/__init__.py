@@ -7,7 +7,6 @@ category and the index alone. A core draws about 3,000 a second.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +23,7 @@ from quickspine.files import sha256
 from quickspine.params import Data
 from quickspine.sources import Fetched, npy
 from quickspine.sources.doodles.workers import Job, cores, drawn
+from quickspine.space import need_space
 
 SYNTHETIC = True
 LICENCE = "CC0-1.0"
@@ -42,7 +42,8 @@ def fetch(data: Data, folder: Path) -> list[Fetched]:
         One `Fetched` a category, in the order of `data.categories`.
 
     Raises:
-        WrongInputError: if a category is not among the doodles, or if the disk is too full.
+        WrongInputError: if a category is not among the doodles.
+        NoSpaceError: if the disk is too full.
     """
     _check(data, folder)
     total = data.drawings_per_category * len(data.categories)
@@ -61,13 +62,7 @@ def _check(data: Data, folder: Path) -> None:
                 f"set data.source: quickdraw, or use {', '.join(known.DOODLES)}"
             )
     needed = data.drawings_per_category * len(data.categories) * npy.ROW
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise WrongInputError(
-            f"data.drawings_per_category: {data.drawings_per_category} of each category take "
-            f"{needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB free; "
-            "ask for fewer, or make room"
-        )
+    need_space(folder.parent, needed, "lower data.drawings_per_category")
 
 
 def _jobs(data: Data) -> Iterator[Job]:
