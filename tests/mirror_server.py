@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
+import ssl
 import struct
 import threading
 from dataclasses import dataclass, field
@@ -28,6 +29,11 @@ class Fault:
     body: bytes = b""
     cut_after: int | None = None  # break the connection after so many bytes of the body
     reset: bool = False  # break it with a TCP reset rather than an early end
+    stall: bool = False  # after `cut_after`: say nothing more until the client leaves
+    claim: int | None = None  # the Content-Length to send, whatever is true
+    extra: bytes = b""  # sent after the whole of the body
+    raw: bytes = b""  # sent in place of an answer in HTTP
+    put: tuple[str, bytes] | None = None  # before it answers: a file of the folder, its new content
     longer_than: int = 0  # only for ranges of more bytes (0: all), to spare the look at a header
 
 
@@ -41,6 +47,7 @@ class MirrorServer:
         if_range: whether it knows If-Range; one that does not sends the range of any version.
         dated: whether it sends Last-Modified.
         sized: whether it says how long a whole answer is; otherwise it sends chunks.
+        tls: to serve https with.
 
     Example:
         with MirrorServer(folder) as server:
@@ -63,6 +70,7 @@ class MirrorServer:
         if_range: bool = True,
         dated: bool = True,
         sized: bool = True,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.folder, self.ranges, self.etags, self.if_range = folder, ranges, etags, if_range
         self.dated, self.sized = dated, sized
@@ -73,7 +81,9 @@ class MirrorServer:
         self.busy = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.mirror = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def __enter__(self) -> Self:
@@ -130,8 +140,14 @@ class _Handler(BaseHTTPRequestHandler):
         match = re.fullmatch(r"bytes=(\d+)-(\d+)", ranged)
         first, last = (int(match[1]), int(match[2])) if match else (0, 1 << 62)
         fault = mirror.fault(path, last - first + 1)
+        if fault and fault.raw:
+            self.wfile.write(fault.raw)
+            self.close_connection = True
+            return None
+        if fault and fault.put:
+            (mirror.folder / fault.put[0]).write_bytes(fault.put[1])
         if fault and fault.status:
-            return self._send(fault.status, fault.headers, fault.body)
+            return self._send(fault.status, fault.headers, fault.body, fault)
         place = mirror.folder / path.lstrip("/")
         if not place.is_file():
             return self._send(404, {}, b"not here")
@@ -162,8 +178,11 @@ class _Handler(BaseHTTPRequestHandler):
         if chunked:
             self.send_header("Transfer-Encoding", "chunked")
         else:
-            self.send_header("Content-Length", str(len(body)))
+            claimed = fault.claim if fault and fault.claim is not None else len(body)
+            self.send_header("Content-Length", str(claimed))
         self.end_headers()
+        if fault and fault.extra:
+            body += fault.extra
         stop = len(body) if fault is None or fault.cut_after is None else fault.cut_after
         # A small buffer, so that what a client leaves unread is not counted by the megabyte.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE)
@@ -172,8 +191,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
             with self.server.mirror.busy:
                 self.server.mirror.bytes_sent += len(piece)
+        if fault and (fault.extra or fault.claim is not None):
+            self.close_connection = True
         if stop < len(body):
             self.close_connection = True
+            if fault and fault.stall:
+                self.connection.recv(1)
             if fault and fault.reset:
                 linger = struct.pack("ii", 1, 0)
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

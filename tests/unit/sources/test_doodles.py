@@ -22,7 +22,7 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 from quickspine.categories import DOODLES
-from quickspine.errors import WrongInputError
+from quickspine.errors import NoSpaceError, WrongInputError
 from quickspine.params import Data
 from quickspine.sources import doodles, find
 from quickspine.sources.contact_sheet import contact_sheet
@@ -198,7 +198,7 @@ def test_a_full_disk_is_found_before_the_first_drawing(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 1000))
-    with pytest.raises(WrongInputError, match="drawings_per_category"):
+    with pytest.raises(NoSpaceError, match=r"needed .* lower data\.drawings_per_category"):
         doodles.fetch(data(), tmp_path)
     assert not list(tmp_path.iterdir())
 
