@@ -254,6 +254,21 @@ def test_lies_about_the_length_end_in_the_exact_drawings(
         check(data)
 
 
+@pytest.mark.parametrize("moment", ["header", "drawings"])
+def test_what_follows_a_range_is_not_what_follows_in_the_file(root: Path, moment: str) -> None:
+    with MirrorServer(root) as server:
+        data = params(server.url)
+        sent = 128 if moment == "header" else 20_000
+        fault = Fault("cat.npy", claim=sent + 4, extra=b"more")
+        if moment == "drawings":
+            body = content(drawings("cat"))[128 : 128 + sent] + b"more"
+            ranged = {"Content-Range": f"bytes 128-{127 + sent}/{128 + BODY}"}
+            fault = Fault("cat.npy", status=206, headers=ranged, body=body, longer_than=1000)
+        server.faults = [fault]
+        sources.fetch(data, RAW)
+        check(data)
+
+
 @pytest.mark.parametrize("claim", [5_000, 10**9])
 def test_a_length_that_always_lies(root: Path, claim: int) -> None:
     """Short answers add up; where too much is promised, what comes is enough."""
@@ -437,7 +452,7 @@ def servers() -> Iterator[dict[tuple[bool, bool, bool], MirrorServer]]:
         server.__exit__(None, None, None)
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     way=st.tuples(st.booleans(), st.booleans(), st.booleans()),
     trouble=st.lists(faults(), max_size=6),

@@ -84,10 +84,22 @@ def read(response: httpx.Response, start: int) -> Reply:
         size = _number(headers.get("Content-Length", ""))
         return Reply(0, _version(headers, size), response.iter_raw())
     unit, _, place = headers.get("Content-Range", "").partition(" ")
-    if unit.lower() != "bytes" or place.partition("/")[0].partition("-")[0] != str(start):
+    first, _, last = place.partition("/")[0].partition("-")
+    end = _number(last)
+    if unit.lower() != "bytes" or first != str(start) or end is None or end < start:
         received = f"{headers.get('Content-Range', '')!r:.80}"
         raise DownloadError(f"another range than asked for (Content-Range: {received})")
-    return Reply(start, _version(headers, _number(_total(headers))), response.iter_raw())
+    # No more than it says it sends: what follows the range is not what follows in the file.
+    chunks = _first(response.iter_raw(), end + 1 - start)
+    return Reply(start, _version(headers, _number(_total(headers))), chunks)
+
+
+def _first(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk[:size]
+        size -= len(chunk)
+        if size <= 0:
+            break
 
 
 def _total(headers: httpx.Headers) -> str:
