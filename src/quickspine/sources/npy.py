@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import io
+import threading
 from dataclasses import dataclass
 
 from numpy.lib import format as numpy_format
@@ -16,6 +17,9 @@ from numpy.lib import format as numpy_format
 ROW = 784  # bytes of a drawing: 28 × 28 uint8
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 10_000  # bytes; numpy's own limit for files that nobody vouches for
+# CPython counts the depth of an AST once for all threads: two at it at once may raise SystemError.
+# https://github.com/python/cpython/issues/106905
+_one_at_a_time = threading.Lock()
 UINT8 = ("|u1", "u1", "<u1", ">u1")
 
 
@@ -74,7 +78,8 @@ def header(rows: int) -> bytes:
 
 def _rows(text: bytes, encoding: str) -> int:
     try:
-        fields = ast.literal_eval(text.decode(encoding).strip())
+        with _one_at_a_time:
+            fields = ast.literal_eval(text.decode(encoding).strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise NpyError(f"a damaged .npy header: {_shown(text)}") from None
     if not isinstance(fields, dict) or fields.keys() != {"descr", "fortran_order", "shape"}:
