@@ -17,7 +17,10 @@ import numpy as np
 import pytest
 
 from quickspine import categories
+from quickspine.files import sha256
+from quickspine.params import load
 from quickspine.sources import npy
+from tests.mirror_server import MirrorServer
 
 ROOT = Path(__file__).resolve().parents[2]
 GIB = 2**30
@@ -61,32 +64,81 @@ def run(stage: str, *folders: Path, limit: str = "none", size: int = 0) -> list[
     return [(int(resident), int(space)) for resident, space in lines]
 
 
-def project(folder: Path, rows: Mapping[str, int], source: str = "quickdraw") -> Path:
-    """A folder with params and a mirror of random drawings, no two of them equal."""
-    mirror = folder / "mirror"
-    mirror.mkdir(parents=True)
+def project(folder: Path, rows: Mapping[str, int], mirror: str = "") -> Path:
+    """A folder with params, and a mirror of random drawings, no two of them equal."""
+    place = folder / "mirror" / "numpy_bitmap"
+    place.mkdir(parents=True)
     random = np.random.default_rng(0)
-    for name, count in rows.items() if source == "quickdraw" else ():
-        with (mirror / f"{name}.npy").open("wb") as file:
+    for name, count in rows.items():
+        with (place / f"{name}.npy").open("wb") as file:
             file.write(npy.header(count))
             for start in range(0, count, 10_000):
                 file.write(random.bytes(min(10_000, count - start) * npy.ROW))
-    return params(folder, tuple(rows), max(rows.values()), source)
-
-
-def params(folder: Path, names: tuple[str, ...], each: int, source: str) -> Path:
-    from quickspine.params import load
-
     values = load(ROOT / "params.yaml").model_dump(mode="json")
-    values["data"] |= {"source": source, "categories": names, "drawings_per_category": each}
-    values["data"] |= {"allow_fewer": True, "mirror": (folder / "mirror").as_uri()}
+    values["data"] |= {"source": "quickdraw", "categories": list(rows), "allow_fewer": True}
+    values["data"] |= {"drawings_per_category": max(rows.values())}
+    values["data"] |= {"mirror": mirror or place.as_uri()}
+    values["records"]["shard_mebibytes"] = 4
     (folder / "params.yaml").write_text(json.dumps(values))  # YAML too
     return folder
 
 
 @needs_linux
-@pytest.mark.parametrize("shape", ["24 categories", "one category"])
+def test_memory_does_not_grow_with_the_number_of_drawings(tmp_path: Path) -> None:
+    """Four times the drawings, 118 MB more of them, one process after another for each stage."""
+    few, many = (
+        project(tmp_path / name, {"cat": count, "zigzag": count})
+        for name, count in (("few", 25_000), ("many", 100_000))
+    )
+    more = 2 * 75_000 * npy.ROW
+    for stage in ("fetch", "preprocess", "tfrecords"):
+        (before, _), (after, _) = run(stage, few, many)
+        assert after - before < more / 4, (stage, before, after)
+
+
+@needs_linux
+def test_the_memory_of_a_download_does_not_grow(tmp_path: Path) -> None:
+    with MirrorServer(tmp_path / "mirror") as server:
+        place = f"{server.url}/numpy_bitmap"
+        many = project(tmp_path, {"cat": 100_000, "zigzag": 100_000})
+        folders = []
+        for count in (25_000, 100_000):
+            folders.append(tmp_path / str(count))
+            project(folders[-1], {"cat": 1, "zigzag": 1}, place)
+            values = json.loads((many / "params.yaml").read_text())
+            values["data"] |= {"drawings_per_category": count, "mirror": place}
+            (folders[-1] / "params.yaml").write_text(json.dumps(values))
+        (before, _), (after, _) = run("fetch", *folders)
+    assert (folders[1] / "data/raw/cat.npy").stat().st_size == 128 + 100_000 * npy.ROW
+    assert after - before < 2 * 75_000 * npy.ROW / 4, (before, after)
+
+
+@needs_linux
+def test_a_category_larger_than_the_address_space_is_read(tmp_path: Path) -> None:
+    """1.3 GB of one category, sparse on the disk, in 1 GiB: it is read, not mapped."""
+    rows, chosen = 1_600_000, 1_000
+    folder = project(tmp_path / "project", {"cat": chosen, "zigzag": chosen})
+    large = folder / "mirror/numpy_bitmap/cat.npy"
+    with large.open("r+b") as file:
+        file.write(npy.header(rows))
+        file.truncate(128 + rows * npy.ROW)
+    assert large.stat().st_size > GIB
+    run("fetch", folder, limit="RLIMIT_AS", size=GIB)
+    raw = folder / "data/raw"
+    manifest = json.loads((raw / "manifest.json").read_text())
+    assert [entry["rows"] for entry in manifest["categories"]] == [chosen, chosen]
+    (raw / "cat.npy").unlink()  # as if all had been asked for
+    large.rename(raw / "cat.npy")
+    manifest["categories"][0] |= {"rows": rows, "sha256": sha256(raw / "cat.npy")}
+    (raw / "manifest.json").write_text(json.dumps(manifest))
+    run("preprocess", folder, limit="RLIMIT_AS", size=GIB)
+    manifest = json.loads((folder / "data/subset/manifest.json").read_text())
+    assert manifest["chosen"] == 2 * chosen
+
+
+@needs_linux
 @needs_time
+@pytest.mark.parametrize("shape", ["24 categories", "one category"])
 def test_five_million_drawings_fit_in_two_gibibytes(tmp_path: Path, shape: str) -> None:
     """Fetch and preprocess even in 2 GiB of address space; TensorFlow alone takes nearly that."""
     if shape == "24 categories":

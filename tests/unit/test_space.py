@@ -1,0 +1,172 @@
+"""Room on the disk: the check before, and the words after."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quickspine import space
+from quickspine.dataset.npy import GrowingNpy
+from quickspine.errors import NoSpaceError, WrongInputError
+from quickspine.files import whole_file, whole_folder, write_json
+from quickspine.space import amount, explained, naming, need_space
+
+Usage = namedtuple("Usage", "total used free")
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
+
+
+def free(monkeypatch: pytest.MonkeyPatch, size: int) -> list[Path]:
+    """Make every disk have `size` bytes free; returns the folders that are asked about."""
+    asked: list[Path] = []
+
+    def usage(folder: Path) -> Usage:
+        asked.append(folder)
+        return Usage(10**12, 0, size)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    return asked
+
+
+def test_what_fits_with_the_reserve_passes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    free(monkeypatch, 1000 + space.RESERVE)
+    need_space(tmp_path, 1000, "ask for less")
+    need_space(tmp_path, -5, "ask for less")
+    with pytest.raises(NoSpaceError):
+        need_space(tmp_path, 1001, "ask for less")
+
+
+def test_the_message_names_place_sizes_and_remedies(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = free(monkeypatch, 2_500_000)
+    with pytest.raises(NoSpaceError) as got:
+        need_space(tmp_path / "a" / "b", 3_912_000_000, "ask for fewer drawings")
+    assert str(got.value) == (
+        f"{tmp_path}/a/b: 3.9 GB are needed and 2.5 MB are free in {tmp_path}; make room, or "
+        "ask for fewer drawings"
+    )
+    assert asked == [tmp_path]
+
+
+def test_a_relative_place_that_is_not_there_is_on_the_disk_of_its_parents(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = free(monkeypatch, 10**9)
+    need_space(Path("data/raw"), 1, "")
+    Path("data").mkdir()
+    need_space(Path("data/raw"), 1, "")
+    assert [folder.resolve() for folder in asked] == [tmp_path, tmp_path / "data"]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0.0 MB"), (94_080, "0.1 MB"), (10**9, "1.0 GB"), (10**13, "10,000.0 GB")],
+)
+def test_amounts(size: int, text: str) -> None:
+    assert amount(size) == text
+
+
+def by_python(place: Path) -> None:
+    with naming(place), FULL.open("wb") as file:
+        file.write(b"x" * 10_000)
+
+
+def by_tensorflow(place: Path) -> None:
+    import tensorflow as tf
+
+    with naming(place), tf.io.TFRecordWriter(str(FULL)) as writer:
+        writer.write(b"x" * 10_000)
+
+
+def in_a_folder(place: Path) -> None:
+    with whole_folder(place) as folder:
+        (folder / "here").symlink_to(FULL)
+        (folder / "here").write_bytes(b"x")
+
+
+def in_a_file(place: Path) -> None:
+    with whole_file(place) as partial:
+        FULL.write_bytes(partial.name.encode())
+
+
+def in_a_growing_array(place: Path) -> None:
+    with naming(place), GrowingNpy(FULL, (784,), np.dtype(np.uint8)) as file:
+        file.append(np.ones((100, 784), np.uint8))
+
+
+@needs_full
+@pytest.mark.parametrize(
+    "write", [by_python, by_tensorflow, in_a_folder, in_a_file, in_a_growing_array]
+)
+def test_a_full_disk_is_named_whoever_finds_out(
+    tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    place = tmp_path / "out"
+    words = rf"^{place}: No space left on device while it was written; make room and run this again"
+    with pytest.raises(NoSpaceError, match=words):
+        write(place)
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_full
+def test_a_file_in_a_half_made_folder_is_named_as_it_will_be_called(tmp_path: Path) -> None:
+    def nested() -> None:
+        with whole_folder(tmp_path / "out") as folder, whole_file(folder / "a.json"):
+            FULL.write_bytes(b"x")
+
+    with pytest.raises(NoSpaceError, match=rf"^{tmp_path}/out/a\.json: No space"):
+        nested()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_faults_pass_unchanged(tmp_path: Path) -> None:
+    for error in (
+        PermissionError(errno.EACCES, "no"),
+        WrongInputError("x: No space left on device"),
+        KeyError("y"),
+    ):
+        with pytest.raises(type(error)), whole_folder(tmp_path / "out"):
+            raise error
+        assert explained(error) is None
+
+
+def test_what_is_told_of_each_fault() -> None:
+    assert explained(NoSpaceError("as it is")) == "as it is"
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        told = explained(OSError(code, os.strerror(code), "mlruns/x"))
+        assert told is not None
+        assert told.startswith(f"mlruns/x: {os.strerror(code)} while it was written; ")
+    hidden = OSError(
+        "Can't write data (file write failed: error message = 'No space left on device')"
+    )
+    assert (explained(hidden) or "").startswith(f"{Path.cwd()}: No space left on device")
+    assert (explained(MemoryError()) or "").startswith("out of memory; end other programs")
+    import tensorflow as tf
+
+    oom = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nmore")
+    assert (explained(oom) or "").startswith("out of memory (OOM when allocating tensor); end")
+
+
+@needs_full
+def test_json_to_a_full_disk_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "a.json"
+    write_json(place, {"a": 1})
+    before = place.read_bytes()
+    write = Path.write_text
+    monkeypatch.setattr(Path, "write_text", lambda self, *a, **k: write(FULL, *a, **k))
+    with pytest.raises(NoSpaceError, match=r"a\.json: No space left on device"):
+        write_json(place, {"a": 2})
+    monkeypatch.undo()
+    assert place.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [place]
