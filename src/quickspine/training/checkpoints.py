@@ -19,6 +19,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from quickspine.files import STATE, whole_file
+from quickspine.space import need_space
 from quickspine.training.code import code_digest
 from quickspine.training.devices import Device
 from quickspine.training.progress import Progress
@@ -73,6 +74,19 @@ class Checkpoint:
     facts: dict[str, str]
     resumed: str | None = None
     _written: float = field(default_factory=time.monotonic)
+
+    def make_sure_of_room(self, state: State) -> None:
+        """Say now, not after the first epoch, that the disk has no room for what is coming.
+
+        Raises:
+            NoSpaceError: without room for two checkpoints, an old and a new one, and the model.
+        """
+        sizes = {
+            kind: sum(keras.ops.convert_to_numpy(variable).nbytes for variable in of)
+            for kind, of in state.variables().items()
+        }
+        once = sum(sizes.values()) + sizes["model"]  # the best weights
+        need_space(self.path, 2 * once + 2 * sizes["model"], "choose a smaller network")
 
     @property
     def due(self) -> bool:

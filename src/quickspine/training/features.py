@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from quickspine.dataset.npy import GrowingNpy
-from quickspine.files import STATE, digest, lock, whole_file
+from quickspine.files import STATE, digest, lock, sha256, whole_folder, write_json
 from quickspine.randomness import derive
+from quickspine.space import need_space
 
 FOLDER = STATE / "features"
 
@@ -24,33 +28,55 @@ def kept(
     data: Any,
     label: str,
     folder: Path = FOLDER,
+    examples: int = 0,
 ) -> NDArray[np.float32]:
     """The outputs of `forward` for every batch of `data`, from the folder of features if there.
 
     Args:
-        facts: all that the outputs depend on; its digest names the file.
+        facts: all that the outputs depend on; its digest names them.
         forward: maps a batch to float32 [n, …].
         data: a tf.data.Dataset of batches in a fixed order; run through only where needed.
         label: shown on the progress bar.
         folder: where the features are kept; deleting it costs time, nothing else.
+        examples: how many there will be, so that a lack of room for them is found at once.
 
     Returns:
         float32 [examples, …], mapped from disk: it may be larger than memory.
+
+    Raises:
+        NoSpaceError: where the disk has no room for them.
     """
-    path = folder / f"{digest(facts)}.npy"
-    with lock(f"features-{path.stem[:16]}", wait_s=3600):
-        if not path.exists():
-            with whole_file(path) as partial:
-                _compute(forward, data, partial, label)
-    found: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    place = folder / digest(facts)
+    values, manifest = place / "values.npy", place / "manifest.json"
+    with lock(f"features-{place.name[:16]}", wait_s=3600):
+        if place.exists() and not _sound(values, manifest):
+            print(f"{label}: {place} is damaged; computing it again", file=sys.stderr, flush=True)
+            shutil.rmtree(place)
+        if not place.exists():
+            with whole_folder(place) as partial:
+                _compute(forward, data, partial / values.name, label, examples)
+                told = {"sha256": sha256(partial / values.name)}
+                write_json(partial / manifest.name, told)
+    found: NDArray[np.float32] = np.load(values, mmap_mode="r", allow_pickle=False)
     return found
 
 
-def _compute(forward: Callable[[Any], Any], data: Any, path: Path, label: str) -> None:
+def _sound(values: Path, manifest: Path) -> bool:
+    try:
+        return bool(json.loads(manifest.read_bytes())["sha256"] == sha256(values))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _compute(
+    forward: Callable[[Any], Any], data: Any, path: Path, label: str, examples: int
+) -> None:
     file: GrowingNpy | None = None
     for batch in tqdm(data, desc=label, unit="batch", leave=False, disable=None):
         outputs = forward(batch).numpy().astype(np.float32)
         if file is None:
+            size = examples * outputs[0].nbytes
+            need_space(path, size, "raise finetune.unfrozen_blocks, or lower finetune.image_size")
             file = GrowingNpy(path, outputs.shape[1:], np.dtype(np.float32))
         file.append(outputs)
     if file is None:

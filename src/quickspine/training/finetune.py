@@ -152,13 +152,12 @@ def _frozen(
     maps, pooled = {}, {}
     for name in SPLITS:
         images = records.ordered(name, FEATURE_BATCH).map(_first)
-        label = f"features of the {name} split"
-        maps[name] = kept({**facts, "split": name, "part": "trunk"}, outer, images, label)
-        values = ordered(maps[name], np.zeros(len(maps[name]), np.int64), FEATURE_BATCH)
-        label = f"pooled features of the {name} split"
-        pooled[name] = kept(
-            {**facts, "split": name, "part": "whole"}, inner, values.map(_first), label
-        )
+        count = records.examples(name)
+        known, label = {**facts, "split": name}, f"features of the {name} split"
+        maps[name] = kept({**known, "part": "trunk"}, outer, images, label, examples=count)
+        values = ordered(maps[name], np.zeros(count, np.int64), FEATURE_BATCH).map(_first)
+        label = f"pooled {label}"
+        pooled[name] = kept({**known, "part": "whole"}, inner, values, label, examples=count)
     return maps, pooled
 
 

@@ -70,14 +70,17 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
     Raises:
         FloatingPointError: if the loss is no longer a number.
         KeyboardInterrupt: on Ctrl-C and, in a stage, SIGTERM; after a checkpoint.
-        OSError: if a checkpoint cannot be written.
+        NoSpaceError: where the disk has no room for checkpoints, or no more.
     """
     model = task.model
     with device.strategy.scope():
         optimizer = keras.optimizers.Adam(task.schedule.rate(0), epsilon=1e-8)  # as PyTorch
         optimizer.build(model.trainable_variables)
     state = State(model, optimizer, task.schedule)
-    progress = task.checkpoint.restore(state) if task.checkpoint else None
+    progress = None
+    if task.checkpoint is not None:
+        task.checkpoint.make_sure_of_room(state)
+        progress = task.checkpoint.restore(state)
     progress = progress or Progress()
     for entry in progress.history:
         report(entry)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from quickspine import files
+from quickspine.errors import NoSpaceError
 from quickspine.nets.heads import SpinalHead
 from quickspine.params import Params
 from quickspine.training import checkpoints, code, loop, scoring, step
@@ -316,10 +319,19 @@ def test_a_full_disk_keeps_the_checkpoint_before(
         synced(path)
 
     monkeypatch.setattr(files, "_sync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(NoSpaceError, match="No space left"):
         bench.run()
     monkeypatch.undo()
     check_same(bench.run(), whole)
+
+
+def test_too_little_room_is_said_before_the_first_step(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=1000))
+    with raised_at(0, kill), pytest.raises(NoSpaceError, match="smaller network"):
+        bench.run()
+    assert not bench.path.exists()
 
 
 def test_equal_states_give_equal_files(bench: Bench) -> None:

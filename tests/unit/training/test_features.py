@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from quickspine.errors import NoSpaceError
 from quickspine.training.features import kept, ordered, shuffled
 
 Rows = NDArray[np.float32]
@@ -57,7 +59,7 @@ def test_deleting_features_costs_time_alone(rows: Rows, feature_folder: Path) ->
     forward = Forward()
     first = np.array(kept({}, forward, batches(rows), "rows", feature_folder))
     for path in feature_folder.iterdir():
-        path.unlink()
+        shutil.rmtree(path)
     np.testing.assert_array_equal(kept({}, forward, batches(rows), "rows", feature_folder), first)
     assert forward.calls == 8
 
@@ -72,6 +74,31 @@ def test_a_failure_leaves_no_features(rows: Rows, feature_folder: Path) -> None:
     np.testing.assert_array_equal(
         kept({}, Forward(), batches(rows), "rows", feature_folder), rows * 2
     )
+
+
+def test_damaged_features_are_computed_again(
+    rows: Rows, feature_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forward = Forward()
+    sound = np.array(kept({}, forward, batches(rows), "rows", feature_folder))
+    calls = forward.calls
+    for name, changed in (("values.npy", -1), ("manifest.json", 20)):
+        (place,) = feature_folder.iterdir()
+        content = bytearray((place / name).read_bytes())
+        content[changed] ^= 1
+        (place / name).write_bytes(content)
+        found = kept({}, forward, batches(rows), "rows", feature_folder)
+        np.testing.assert_array_equal(found, sound)
+        assert forward.calls == (calls := calls + len(list(batches(rows))))
+        assert "is damaged; computing it again" in capsys.readouterr().err
+
+
+def test_too_little_room_is_found_at_the_first_batch(rows: Rows, feature_folder: Path) -> None:
+    forward = Forward()
+    with pytest.raises(NoSpaceError, match=r"finetune\.image_size"):
+        kept({}, forward, batches(rows), "rows", feature_folder, examples=10**15)
+    assert forward.calls == 1
+    assert list(feature_folder.iterdir()) == []
 
 
 def test_no_batches_are_no_features(rows: Rows, feature_folder: Path) -> None:
