@@ -11,6 +11,7 @@ from typing import Any
 from quickspine.params import Params
 from quickspine.tracking.environment import git_facts
 from quickspine.tracking.facts import texts
+from quickspine.tracking.later import opened
 from quickspine.tracking.run import TrackedRun
 
 
@@ -73,9 +74,10 @@ def tracked_run(
         run.start(name, texts(flat, none="null"), texts(facts))
         if data_digest is not None:
             run.log_dataset(params.data.source, data_digest, dataset or {})
-        yield run
+        with opened(run):
+            yield run
     except BaseException as error:
-        run.end(_status(error))
+        run.end(_status(error), hurried=not isinstance(error, Exception))
         raise
     run.end("FINISHED")
 

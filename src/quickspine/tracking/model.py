@@ -28,6 +28,7 @@ def log_model(
     """Log `model.keras` as the output of a run.
 
     By the client's own calls: `mlflow.pyfunc.log_model` would write to the global tracking URI.
+    Where it was killed or failed on the way, another call completes what the first one began.
 
     Args:
         store: where to.
@@ -52,7 +53,7 @@ def log_model(
         Schema([TensorSpec(np.dtype("uint8"), (-1, *input_shape))]),
         Schema([TensorSpec(np.dtype("float32"), (-1, classes))]),
     )
-    model: Any = store.client.create_logged_model(
+    model = _begun(store, run_id) or store.client.create_logged_model(
         store.experiment_id,
         name=name,
         source_run_id=run_id,
@@ -60,27 +61,34 @@ def log_model(
         params=dict(params),
         tags=dict(tags),
     )
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            save_model(
-                path=f"{folder}/model",
-                mlflow_model=Model(
-                    artifact_path=model.artifact_location,
-                    model_uuid=model.model_id,
-                    model_id=model.model_id,
-                    run_id=run_id,
-                ),
-                python_model=str(CODE),
-                artifacts={"model": str(file)},
-                signature=signature,
-                # Named: inferring them takes a quarter of a minute. quickspine itself is not on
-                # any index, so it is not among them: install it beside.
-                pip_requirements=[f"{k}=={v}" for k, v in versions(*REQUIREMENTS).items()],
-            )
-            store.client.log_model_artifacts(model.model_id, f"{folder}/model")
-    except BaseException:
-        store.client.finalize_logged_model(model.model_id, "FAILED")
-        raise
+    with tempfile.TemporaryDirectory() as folder:
+        save_model(
+            path=f"{folder}/model",
+            mlflow_model=Model(
+                artifact_path=model.artifact_location,
+                model_uuid=model.model_id,
+                model_id=model.model_id,
+                run_id=run_id,
+            ),
+            python_model=str(CODE),
+            artifacts={"model": str(file)},
+            signature=signature,
+            # Named: inferring them takes a quarter of a minute. quickspine itself is not on
+            # any index, so it is not among them: install it beside.
+            pip_requirements=[f"{k}=={v}" for k, v in versions(*REQUIREMENTS).items()],
+        )
+        store.client.log_model_artifacts(model.model_id, f"{folder}/model")
     store.client.finalize_logged_model(model.model_id, "READY")
     store.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     return str(model.model_id)
+
+
+def _begun(store: Store, run_id: str) -> Any:
+    """A model of this run that a kill or a fault left without its files; spare ones are deleted."""
+    found = store.client.search_logged_models(
+        [store.experiment_id], filter_string=f"source_run_id = '{run_id}'"
+    )
+    models = sorted(found, key=lambda model: model.model_id)
+    for spare in models[1:]:
+        store.client.delete_logged_model(spare.model_id)
+    return models[0] if models else None

@@ -15,9 +15,8 @@ from typing import Any
 # Set where the user has not: a dead server costs seconds, not minutes, of a training.
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds an answer may take
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+    # A request that was given up may have been done: the relay looks before it asks again.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -66,11 +65,23 @@ def masked(text: str, uri: str | None = None) -> str:
     return text
 
 
-def warn(doing: str, error: BaseException, uri: str | None, outcome: str) -> None:
-    """Print the one line about a fault: what was being done, why it failed, what happens now."""
+def brief(error: BaseException, uri: str | None) -> str:
+    """Why something failed: one line of bounded length without secrets."""
     name, reason = type(error).__name__, " ".join(str(error).split())
     reason = masked(f"{name}: {reason}" if reason else name, uri)
     if len(reason) > LONGEST:  # what failed stands at the start, why it did at the end
         reason = f"{reason[: LONGEST // 2 - 5]} ... {reason[-LONGEST // 2 :]}"
+    return reason
+
+
+def warn(doing: str, error: BaseException | str, uri: str | None, outcome: str) -> None:
+    """Print the one line about a fault: what was being done, why it failed, what happens now."""
+    reason = error if isinstance(error, str) else brief(error, uri)
     with contextlib.suppress(OSError, ValueError):  # a closed stderr is no reason to stop either
         print(f"warning: tracking: cannot {doing} ({reason}); {outcome}", file=sys.stderr)
+
+
+def note(text: str) -> None:
+    """Print one line that is no fault."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"note: tracking: {text}", file=sys.stderr)

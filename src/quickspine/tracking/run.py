@@ -3,79 +3,109 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from quickspine.files import sha256
 from quickspine.params import Tracking
+from quickspine.tracking.background import Background
 from quickspine.tracking.environment import environment
-from quickspine.tracking.facts import dataset_input, texts
-from quickspine.tracking.model import log_model
-from quickspine.tracking.quiet import quiet, warn
-from quickspine.tracking.stale import identity, sweep_store
-from quickspine.tracking.store import Store, open_store, store_uri
+from quickspine.tracking.facts import texts
+from quickspine.tracking.journal import LINES, Journal, now_ms
+from quickspine.tracking.owner import identity
+from quickspine.tracking.pending import pending, read_state
+from quickspine.tracking.quiet import note, warn
+from quickspine.tracking.store import project_root, store_uri
 
 SAMPLING_S = 5.0  # seconds between two samples of the system metrics
-PARAMS_A_CALL = 100  # MLflow's limit
-
-T = TypeVar("T")
+END_S = 30.0  # what recording the rest may take once the work is done
+HURRIED_S = 2.0  # and where a signal ends it: a stage is gone 5 s after one
 
 
 class TrackedRun:
-    """A run that is being tracked, or, after a fault or where tracking is off, is not.
+    """A run that is being tracked, or, where it cannot be kept or tracking is off, is not.
 
-    No method raises; the first fault prints one warning, and every later call does nothing.
+    What is logged goes into the run's journal, and from there to MLflow by a process of its own.
+    No method raises or waits for the store; the first fault prints one warning, and the end of the
+    run a second one, where something is still to be recorded.
     """
 
     def __init__(self, tracking: Tracking, root: Path | None = None) -> None:
         self._tracking = tracking
-        self._root = root
+        self._root = (root or project_root()).resolve()
         self._uri = store_uri(tracking, root)
-        self._store: Store | None = None
-        self._monitor: Any = None
+        self._journal: Journal | None = None
+        self._background: Background | None = None
+        self._outcome: dict[str, Any] = {}
+        self._folder: Path | None = None
         self._name = ""
-        self._params: dict[str, str] = {}
-        self.run_id: str | None = None  # None where untracked from the start
-        self.model_id: str | None = None  # of the logged model
+        self._has_model = False
+        self._warned = False
 
     @property
     def tracked(self) -> bool:
-        """Whether what is logged now arrives."""
-        return self._store is not None
+        """Whether what is logged now is kept."""
+        return self._journal is not None
 
-    def start(self, name: str, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        """Open the store, close what kills left there, and begin the run."""
-        self._name, self._params = name, dict(params)
+    @property
+    def run_id(self) -> str | None:
+        """MLflow's id of the run; None as long as it is not recorded."""
+        return self._told("run_id")
+
+    @property
+    def model_id(self) -> str | None:
+        """MLflow's id of the logged model: `models:/<id>` loads it; None before."""
+        return self._told("model_id")
+
+    def start(
+        self,
+        name: str,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        run: bool = True,
+    ) -> None:
+        """Begin the journal, and a process that records it.
+
+        Args:
+            name: of the run.
+            params: of the run.
+            tags: further ones.
+            run: False for a journal that adds to earlier runs and is none itself.
+        """
+        self._name = name
+        waiting = [p for p in pending(self._root) if p.left_by_its_process() and not p.delivered]
+        if run and waiting and (count := sum(not journal.busy() for journal in waiting)):
+            note(f"{count} earlier {'run waits' if count == 1 else 'runs wait'} for `make sync`")
         try:
-            with quiet():
-                store = open_store(self._tracking, self._root)
-                from mlflow.entities import Param
-
-                sweep_store(store)
-                run = store.client.create_run(
-                    store.experiment_id, run_name=name, tags={**identity(), **tags}
-                )
-                self.run_id, self._store = run.info.run_id, store
-                pairs = [Param(key, value) for key, value in params.items()]
-                for first in range(0, len(pairs), PARAMS_A_CALL):
-                    chunk = pairs[first : first + PARAMS_A_CALL]
-                    store.client.log_batch(self.run_id, params=chunk, synchronous=True)
-                text = json.dumps(environment(), indent=2)
-                store.client.log_text(self.run_id, text, "environment.json")
-                if self._tracking.system_metrics:
-                    self._watch()
+            begin = {
+                "name": name,
+                "run": run,
+                "params": dict(params),
+                "tags": dict(tags),
+                "owner": identity(),
+                "experiment": self._tracking.experiment,
+            }
+            self._journal = Journal(self._root, begin)
+            self._folder = self._journal.folder
         except Exception as error:
-            self._give_up("start a run", error)
+            warn("keep a run", error, self._uri, "going on untracked")
+            return
+        try:
+            sampling_s = SAMPLING_S if self._tracking.system_metrics and run else None
+            self._background = Background(self._folder, self._tracking, self._root, sampling_s)
+        except Exception as error:
+            self._outcome = {"left": [f"no process for it: {error}"]}
+        if run:  # beside the start of that process: asking for GPUs takes a while
+            self._put(
+                "keep environment.json",
+                lambda: {"file": "environment.json", "text": json.dumps(environment(), indent=2)},
+                "text",
+            )
 
     def log_dataset(self, name: str, digest: str, facts: Mapping[str, Any]) -> None:
         """Show a data set, its digest and facts about it with the run."""
-
-        def call(store: Store) -> None:
-            store.client.log_inputs(self.run_id, [dataset_input(name, digest, facts)])
-
-        self._attempt("log the data set", call)
+        entry = {"name": name, "digest": digest, "facts": dict(facts)}
+        self._put("keep the data set", lambda: entry, "dataset")
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float | None]) -> None:
         """Log the metrics of an epoch (its number is the step); None values are left out."""
@@ -84,110 +114,106 @@ class TrackedRun:
     def log_metrics(self, metrics: Mapping[str, float | None], step: int = 0) -> None:
         """Log metrics; to the logged model too, once there is one."""
 
-        def call(store: Store) -> None:
-            from mlflow.entities import Metric
+        def entry() -> dict[str, Any]:
+            values = {name: float(v) for name, v in metrics.items() if v is not None}
+            return {"values": values, "step": int(step), "of_model": self._has_model}
 
-            now = int(time.time() * 1000)
-            given = {name: float(v) for name, v in metrics.items() if v is not None}
-            store.client.log_batch(
-                self.run_id,
-                metrics=[
-                    Metric(name, value, now, step, model_id=self.model_id)
-                    for name, value in given.items()
-                ],
-                synchronous=True,
-            )
-
-        self._attempt("log metrics", call)
+        self._put("keep metrics", entry, "metrics")
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags; None values are left out."""
-
-        def call(store: Store) -> None:
-            from mlflow.entities import RunTag
-
-            pairs = [RunTag(key, value) for key, value in texts(tags).items()]
-            store.client.log_batch(self.run_id, tags=pairs, synchronous=True)
-
-        self._attempt("set tags", call)
+        self._put("keep tags", lambda: {"values": texts(tags)}, "tags")
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Copy a file, or a folder's contents, to the run's artifacts (into `folder` there)."""
 
-        def call(store: Store) -> None:
-            log = store.client.log_artifacts if path.is_dir() else store.client.log_artifact
-            log(self.run_id, str(path), folder)
+        def entry() -> dict[str, Any]:
+            return {**self._keep(path), "folder": folder}
 
-        self._attempt(f"log {path.name}", call)
+        self._put(f"keep {path.name}", entry, "artifact")
 
-    def log_model(self, path: Path, *, input_shape: Sequence[int], classes: int) -> str | None:
+    def log_model(self, path: Path, *, input_shape: Sequence[int], classes: int) -> None:
         """Log `model.keras`, and tag the run with its digest.
 
         Args:
-            path: the file, or the folder that holds it.
+            path: the file, or the folder that holds it; never changed in place.
             input_shape: height, width, channels of the uint8 images that it takes.
             classes: logits that it returns an image.
-
-        Returns:
-            The model's URI for `mlflow.pyfunc.load_model`; None where untracked.
         """
 
-        def call(store: Store) -> str:
+        def entry() -> dict[str, Any]:
             file = path / "model.keras" if path.is_dir() else path
-            digest = sha256(file)
-            self.model_id = log_model(
-                store,
-                str(self.run_id),
-                file,
-                name=self._name,
-                input_shape=input_shape,
-                classes=classes,
-                params=self._params,
-                tags={"model_digest": digest},
-            )
-            store.client.set_tag(self.run_id, "model_digest", digest)
-            return f"models:/{self.model_id}"
+            kept = self._keep(file, link=True)
+            self._has_model = True
+            return {**kept, "input_shape": list(input_shape), "classes": classes}
 
-        return self._attempt("log the model", call)
+        self._put("keep the model", entry, "model")
+
+    def attach(
+        self, model_digest: str, metrics: Mapping[str, float], tags: Mapping[str, Any]
+    ) -> None:
+        """Log metrics to the trainings of one model: `quickspine.tracking.attach`."""
+
+        def entry() -> dict[str, Any]:
+            values = {name: float(value) for name, value in metrics.items()}
+            return {"model_digest": model_digest, "values": values, "tags": texts(tags)}
+
+        self._put("keep test metrics", entry, "attach")
 
     def finish(self, model_digest: str | None = None) -> None:
         """End the run well; the end of the `with` block does the same."""
         self.set_tags({"model_digest": model_digest})
         self.end("FINISHED")
 
-    def end(self, status: str) -> None:
-        """End the run as FINISHED, FAILED or KILLED; what is logged later goes nowhere."""
+    def end(self, status: str, hurried: bool = False) -> None:
+        """End the run as FINISHED, FAILED or KILLED; what is logged later goes nowhere.
 
-        def call(store: Store) -> None:
-            monitor, self._monitor = self._monitor, None
-            if monitor is not None:
-                monitor.finish()
-            store.client.set_terminated(self.run_id, status=status)
+        Args:
+            status: one of these.
+            hurried: wait for the rest to be recorded 2 s at most, not half a minute.
+        """
+        if self._journal is None:
+            return
+        end = {"kind": "end", "time_ms": now_ms(), "status": status}
+        self._put("keep the end of the run", lambda: {"status": status}, "end")
+        journal, self._journal = self._journal, None
+        whole = journal.close()
+        limit_s = HURRIED_S if hurried else END_S
+        if self._background is not None:
+            background, self._background = self._background, None
+            fault = read_state(journal.folder).get("fault")
+            told = background.finish(end, limit_s)
+            reason = fault or f"not done {limit_s:.0f} s after its end"
+            self._outcome = {"left": [reason]} if told is None else told
+        self._report(journal, whole)
 
-        self._attempt("end the run", call)
-        self._store = None
+    def _report(self, journal: Journal, whole: bool) -> None:
+        left = self._outcome.get("left")
+        refused = self._outcome.get("refused")
+        if left and (journal.folder / LINES).exists():
+            part = "" if whole else " in part"
+            kept = f"it is kept{part} in mlruns/pending, and `make sync` records it"
+            warn(f"record {self._name} yet", "; ".join(left), self._uri, kept)
+        elif left:
+            warn(f"record {self._name}", "; ".join(left), self._uri, "it is lost")
+        if refused:
+            warn(f"record all of {self._name}", "; ".join(refused), self._uri, "the rest is there")
 
-    def _attempt(self, doing: str, call: Callable[[Store], T]) -> T | None:
-        if self._store is None:
-            return None
+    def _keep(self, path: Path, link: bool = False) -> dict[str, Any]:
+        return self._journal.keep(path, link) if self._journal is not None else {}
+
+    def _put(self, doing: str, entry: Callable[[], Mapping[str, Any]], kind: str) -> None:
+        if self._journal is None:
+            return
         try:
-            with quiet():
-                return call(self._store)
+            self._journal.append(kind, **entry())
         except Exception as error:
-            self._give_up(doing, error)
+            if not self._warned:
+                warn(doing, error, self._uri, "going on without")
+            self._warned = True
+
+    def _told(self, key: str) -> str | None:
+        if self._folder is None:
             return None
-
-    def _give_up(self, doing: str, error: Exception) -> None:
-        warn(doing, error, self._uri, "going on untracked")
-        self._store = None
-        if self._monitor is not None:  # its thread ends by itself; waiting could take as long
-            self._monitor._shutdown_event.set()  # as the fault did
-            self._monitor = None
-
-    def _watch(self) -> None:
-        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-        self._monitor = SystemMetricsMonitor(
-            self.run_id, sampling_interval=SAMPLING_S, tracking_uri=self._uri
-        )
-        self._monitor.start()
+        value = (self._outcome or read_state(self._folder)).get(key)
+        return None if value is None else str(value)

@@ -67,6 +67,9 @@ def open_store(tracking: Tracking, root: Path | None = None) -> Store:
     served = uri.startswith(("http://", "https://"))  # then the server knows where artifacts go
     with place:  # first of all: a client opens, and would make, its database at once
         client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+        if uri.startswith(SQLITE):
+            # MLflow keeps connections for ever, to a file that may have been deleted since.
+            client._tracking_client.store.engine.dispose()
         experiment_id = _experiment(client, tracking.experiment, None if served else artifacts)
     return Store(client, experiment_id, uri)
 
