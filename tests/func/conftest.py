@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from quickspine.tracking.quiet import quiet
+from quickspine.tracking.store import open_store
 from tests.func.project import Project, new
+from tests.func.tracked import NeverRecorded, RecordedHere, configured
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +27,41 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def copied(finished: Project, tmp_path: Path) -> Callable[[], Project]:
     """Makes copies of the finished project, to be changed."""
     return lambda: finished.copy(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with an empty store: making one takes seconds, copying it nothing."""
+    folder = tmp_path_factory.mktemp("template")
+    with quiet():
+        open_store(configured().tracking, folder)
+    return folder
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project without a store, with a space in its name; the current folder."""
+    folder = tmp_path / "a project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return folder
+
+
+@pytest.fixture
+def project(empty: Path, template: Path) -> Path:
+    """A project with a store."""
+    shutil.copytree(template / "mlruns", empty / "mlruns")
+    return empty
+
+
+@pytest.fixture
+def recorded_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are recorded in this process, at their end: a relay takes seconds to start."""
+    monkeypatch.setattr("quickspine.tracking.run.Background", RecordedHere)
+
+
+@pytest.fixture
+def never_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are kept only."""
+    monkeypatch.setattr("quickspine.tracking.run.Background", NeverRecorded)

@@ -128,9 +128,9 @@ class TrackedRun:
         """Copy a file, or a folder's contents, to the run's artifacts (into `folder` there)."""
 
         def entry() -> dict[str, Any]:
-            return {**self._keep(path), "folder": folder}
+            return {**self._keep(Path(path)), "folder": folder}
 
-        self._put(f"keep {path.name}", entry, "artifact")
+        self._put(f"keep {Path(path).name}", entry, "artifact")
 
     def log_model(self, path: Path, *, input_shape: Sequence[int], classes: int) -> None:
         """Log `model.keras`, and tag the run with its digest.

@@ -59,10 +59,11 @@ with tracked_run(params, stage="train", head="spinal", seed=1) as run:
     run.log_epoch(0, {"loss": 1.0})
     run.log_metrics({"accuracy": 0.5})
     run.set_tags({"a": "b"})
-    assert run.log_model("models", input_shape=(28, 28, 1), classes=2) is None
+    run.log_model("models", input_shape=(28, 28, 1), classes=2)
+    run.log_artifact("models")
     run.finish(model_digest="0")
 assert not run.tracked and run.run_id is None
-assert attach(off, "0", {"test_accuracy": 0.5}) == 0
+attach(off, "0", {"test_accuracy": 0.5})
 assert sweep(off) == 0
 print(sorted(m for m in ("mlflow", "tensorflow", "pandas", "psutil") if m in sys.modules))
 """

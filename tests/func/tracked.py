@@ -1,0 +1,182 @@
+"""Tracked runs in temporary projects: made, looked at, and told whether they are recorded once."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from quickspine.files import sha256
+from quickspine.params import Params, Tracking, load
+from quickspine.tracking import project_root, tracked_run
+from quickspine.tracking.pending import claimed
+from quickspine.tracking.quiet import quiet
+from quickspine.tracking.relay import record_left
+from quickspine.tracking.store import open_store
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+PRELUDE = f"""
+import sys, time
+from pathlib import Path
+from quickspine.params import load
+from quickspine.tracking import tracked_run
+
+params = load({str(PARAMS)!r})
+quick = params.tracking.model_copy(update={{"system_metrics": False}})
+params = params.model_copy(update={{"tracking": quick}})
+"""
+MODEL = b"not a model, but MLflow does not look inside"
+
+
+class RecordedHere:
+    """In the place of a relay process (seconds to start): its work, done here at the run's end."""
+
+    def __init__(
+        self, folder: Path, tracking: Tracking, root: Path, sampling_s: float | None
+    ) -> None:
+        self._arguments = (folder, tracking, root)
+
+    def finish(self, end: dict[str, Any], limit_s: float) -> dict[str, Any]:
+        folder, tracking, root = self._arguments
+        with quiet(), claimed(folder) as journal:
+            return asdict(record_left(journal, tracking, root))
+
+
+class NeverRecorded(RecordedHere):
+    """In the place of a relay process that could do nothing."""
+
+    def finish(self, end: dict[str, Any], limit_s: float) -> dict[str, Any]:
+        return {"left": ["nobody recorded it"]}
+
+
+def configured(**changes: Any) -> Params:
+    """The project's params with other values for tracking, without system metrics."""
+    params = load(PARAMS)
+    changes = {"system_metrics": False, **changes}
+    return params.model_copy(update={"tracking": params.tracking.model_copy(update=changes)})
+
+
+def client(**changes: Any) -> Any:
+    """An MlflowClient of the current project's store."""
+    with quiet():
+        return open_store(configured(**changes).tracking, project_root()).client
+
+
+def runs(**changes: Any) -> list[Any]:
+    """All runs of the experiment, those that are deleted not among them."""
+    with quiet():
+        store = open_store(configured(**changes).tracking, project_root())
+    return list(store.client.search_runs([store.experiment_id]))
+
+
+def only_run(**changes: Any) -> Any:
+    """The one run that there is."""
+    (run,) = runs(**changes)
+    return run
+
+
+def history(run: Any, metric: str, **changes: Any) -> list[tuple[int, float]]:
+    """Steps and values of a metric."""
+    points = client(**changes).get_metric_history(run.info.run_id, metric)
+    return [(m.step, m.value) for m in points]
+
+
+def journals(folder: Path) -> list[Path]:
+    """The journals that wait in a project."""
+    place = folder / "mlruns" / "pending"
+    return sorted(p for p in place.iterdir() if p.name[0] != ".") if place.is_dir() else []
+
+
+def python(
+    program: str, folder: Path, arguments: Sequence[str] = (), **more: Any
+) -> subprocess.Popen[str]:
+    """Another process, with `params` and `tracked_run` at hand."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + program, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **more,
+    )
+
+
+def closed_port() -> str:
+    """The URL of a server that is down."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def work(params: Params, folder: Path) -> list[float]:
+    """A training that logs all there is to log; its outputs lie in `folder` before that."""
+    losses = []
+    plots = folder / "outputs" / "plots"
+    plots.mkdir(parents=True)
+    with tracked_run(
+        params,
+        stage="train",
+        head="spinal",
+        seed=1,
+        sections=("train",),
+        data_digest="d" * 64,
+        dataset={"train": 9600},
+    ) as run:
+        for epoch in range(3):
+            losses.append(1.0 / (1 + epoch))
+            run.log_epoch(epoch, {"loss": losses[-1], "odd": float("nan")})
+        (plots / "a.svg").write_text("<svg/>")
+        (folder / "outputs" / "history.csv").write_text("epoch,loss\n")
+        (folder / "outputs" / "model.keras").write_bytes(MODEL)
+        run.log_artifact(folder / "outputs" / "history.csv")
+        run.log_artifact(plots, "plots")
+        run.log_model(folder / "outputs", input_shape=(28, 28, 1), classes=3)
+        run.log_metrics({"parameters": 12})
+        run.set_tags({"late": "yes"})
+    return losses
+
+
+def assert_worked(losses: list[float], folder: Path) -> None:
+    """The work went through to its end and left what it makes."""
+    assert losses == [1.0, 1 / 2, 1 / 3]
+    found = [p for p in sorted((folder / "outputs").rglob("*")) if p.is_file()]
+    assert [p.name for p in found] == ["history.csv", "model.keras", "a.svg"]
+    assert found[1].read_bytes() == MODEL
+
+
+def assert_recorded_once(folder: Path, status: str = "FINISHED", **changes: Any) -> Any:
+    """One run holds all that `work` logged, nothing of it twice; returns it."""
+    found = only_run(**changes)
+    store = client(**changes)
+    assert (found.info.run_name, found.info.status) == ("train-spinal-1", status)
+    assert 0 < found.info.start_time <= found.info.end_time
+    params = configured()
+    assert found.data.params["train.learning_rate"] == "0.003"
+    assert len(found.data.params) == len([k for k in params.flat() if k.startswith("train.")])
+    assert found.data.tags["late"] == "yes"
+    assert found.data.tags["model_digest"] == sha256(folder / "outputs" / "model.keras")
+    assert history(found, "loss", **changes) == [(0, 1.0), (1, 1 / 2), (2, 1 / 3)]
+    assert len(history(found, "odd", **changes)) == 3
+    assert history(found, "parameters", **changes) == [(0, 12.0)]
+    (dataset,) = found.inputs.dataset_inputs
+    assert json.loads(dataset.dataset.profile) == {"train": 9600}
+    (logged,) = found.outputs.model_outputs
+    (model,) = store.search_logged_models([found.info.experiment_id])
+    assert (model.model_id, str(model.status)) == (logged.model_id, "READY")
+    assert [(m.key, m.value) for m in model.metrics] == [("parameters", 12.0)]
+    with quiet():
+        names = [a.path for a in store.list_artifacts(found.info.run_id)]
+        plots = [a.path for a in store.list_artifacts(found.info.run_id, "plots")]
+        import mlflow
+
+        mlflow.set_tracking_uri(store.tracking_uri)
+        kept = mlflow.artifacts.download_artifacts(f"models:/{model.model_id}/artifacts")
+    assert sorted(names) == ["environment.json", "history.csv", "plots"]
+    assert plots == ["plots/a.svg"]
+    assert (Path(kept) / "model.keras").read_bytes() == MODEL
+    return found
