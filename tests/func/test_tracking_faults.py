@@ -18,6 +18,7 @@ import psutil  # type: ignore[import-untyped] # ships no types
 import pytest
 
 from quickspine.tracking import attach, sweep, tracked_run
+from quickspine.tracking.pending import read_state
 from quickspine.tracking.quiet import quiet
 from quickspine.tracking.sync import sync
 from tests.func.tracked import (
@@ -221,10 +222,9 @@ def test_a_deleted_experiment_is_named(project: Path, capsys: pytest.CaptureFixt
     client().delete_experiment("1")
     work(configured(), project)
     one_warning(capsys, "'quickspine' was deleted", "tracking.experiment")
-    client = sqlite3.connect(STORE)
-    with contextlib.closing(client):
-        client.execute("UPDATE experiments SET lifecycle_stage = 'active'")
-        client.commit()
+    with contextlib.closing(sqlite3.connect(STORE)) as connection:
+        connection.execute("UPDATE experiments SET lifecycle_stage = 'active'")
+        connection.commit()
     assert sync(configured().tracking) == 0
     assert_recorded_once(project)
 
@@ -298,7 +298,7 @@ def test_a_store_locked_for_a_while_is_waited_for(
     with tracked_run(configured(), stage="train") as run:
         run.log_epoch(0, {"loss": 1.0})
         (journal,) = journals(project)
-        wait_for(lambda: "locked" in (journal / "state.json").read_text(), 60)
+        wait_for(lambda: "locked" in str(read_state(journal).get("fault")))
         unlock()
         wait_for(lambda: run.run_id)
     assert capsys.readouterr().err == ""
@@ -359,8 +359,9 @@ main("train", "Trains.", work)
     finally:
         child.kill()
         child.communicate()
-        for relay in relays:  # those that may go on, but for a bounded time
-            relay.kill()
+        for relay in relays:  # they may go on for a bounded time
+            with contextlib.suppress(psutil.NoSuchProcess):
+                relay.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

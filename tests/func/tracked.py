@@ -175,8 +175,8 @@ def assert_recorded_once(folder: Path, status: str = "FINISHED", **changes: Any)
         import mlflow
 
         mlflow.set_tracking_uri(store.tracking_uri)
-        kept = mlflow.artifacts.download_artifacts(f"models:/{model.model_id}/artifacts")
+        kept = mlflow.artifacts.download_artifacts(f"models:/{model.model_id}")
     assert sorted(names) == ["environment.json", "history.csv", "plots"]
     assert plots == ["plots/a.svg"]
-    assert (Path(kept) / "model.keras").read_bytes() == MODEL
+    assert (Path(kept) / "artifacts" / "model.keras").read_bytes() == MODEL
     return found

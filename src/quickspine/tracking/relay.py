@@ -113,7 +113,7 @@ class Relay:
     def _advance(self, ended: bool) -> Outcome | None:
         self._read(ended)
         delivery = self._open()
-        last = bool(self._entries) and self._entries[-1]["kind"] == "end"
+        last = self._entries[-1]["kind"] == "end"
         if last:
             self._sampling.stop()
         for count in delivery.send(self._entries[self._done :]):
@@ -133,7 +133,9 @@ class Relay:
 
     def _read(self, ended: bool) -> None:
         self._entries += self._journal.read()
-        if ended and self._entries and self._entries[-1]["kind"] != "end":
+        if not self._entries:
+            raise ValueError("the journal is damaged: it has no first entry")
+        if ended and self._entries[-1]["kind"] != "end":
             time_ms = self._entries[-1]["time_ms"]
             self._entries.append(
                 dict(self.end or {"kind": "end", "time_ms": time_ms, "status": "KILLED"})
