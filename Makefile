@@ -8,7 +8,7 @@ OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-unit check format ui plan report bench soak lock clean
+.PHONY: help setup repro test test-unit check format ui sync plan report bench soak lock clean
 
 help:  ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ format: setup  ## Format the code
 
 ui: setup  ## Browse the runs in MLflow on 127.0.0.1 (PORT=5000)
 	@python -m quickspine.tracking.ui --port $(or $(PORT),5000)
+
+sync: setup  ## Record in MLflow the runs that it could not take when they ended
+	@python -m quickspine.tracking.sync
 
 plan: setup  ## Show what `make repro` would run, and why
 	@dvc status && dvc repro --dry

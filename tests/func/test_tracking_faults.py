@@ -284,6 +284,20 @@ def test_an_artifact_of_the_whole_project_is_not_a_copy_into_itself(
 # With a real relay beside the training
 
 
+def test_without_mlflow_the_training_goes_on(empty: Path) -> None:
+    (empty / "mlflow.py").write_text("raise ImportError('no MLflow here')")  # found first
+    program = """
+with tracked_run(params, stage="train") as run:
+    run.log_epoch(0, {"loss": 1.0})
+print("trained")
+"""
+    out, err = python(program, empty).communicate()
+    assert out == "trained\n"
+    assert err.count("\n") == 1
+    assert "no MLflow here" in err
+    assert len(journals(empty)) == 1
+
+
 def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not what():

@@ -16,7 +16,7 @@ from quickspine.params import Params, Tracking, load
 from quickspine.tracking import project_root, tracked_run
 from quickspine.tracking.pending import claimed
 from quickspine.tracking.quiet import quiet
-from quickspine.tracking.relay import record_left
+from quickspine.tracking.recording import record_left
 from quickspine.tracking.store import open_store
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"

@@ -1,8 +1,8 @@
 """MLflow, and nothing else in quickspine knows MLflow.
 
 Files first, tracking second: nothing that goes wrong in here leaves this room as an exception.
-It becomes one warning line on stderr, and the work goes on untracked. MLflow itself (seconds) is
-imported at the first use, never where `tracking.enabled` is false.
+A run is written into a journal first; a process beside the training, the relay, tells MLflow, and
+`make sync` later, where that fails. MLflow itself (seconds) is never imported by a training.
 
 Example:
     with tracked_run(params, stage="train", head="spinal", seed=1, sections=["train"]) as run:

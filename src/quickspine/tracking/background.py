@@ -57,7 +57,7 @@ class Background:
             limit_s: seconds to wait at most; then it goes on alone, for a bounded time.
 
         Returns:
-            The fields of a `quickspine.tracking.relay.Outcome`; None where time was up.
+            The fields of a `quickspine.tracking.recording.Outcome`; None where time was up.
         """
         process = self._process
         self._tell(end)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from quickspine.files import sha256
 from quickspine.tracking.facts import dataset_input
+from quickspine.tracking.found import Entry, attach_metrics, find_run, model_of
 from quickspine.tracking.model import log_model
 from quickspine.tracking.pending import RUN_TAG, pending
 from quickspine.tracking.quiet import brief
@@ -15,12 +15,6 @@ from quickspine.tracking.store import Store
 
 PARAMS_A_CALL = 100  # MLflow's limit
 METRICS_A_CALL = 500  # under MLflow's limit, 1000
-
-Entry = Mapping[str, Any]
-
-
-class DeletedError(Exception):
-    """The run was recorded, and then deleted by someone: it is not made again."""
 
 
 class Delivery:
@@ -81,7 +75,7 @@ class Delivery:
             return True
         if self.run_id is None:
             return False
-        found = self._find(begin)
+        found = find_run(self._store, begin)
         return found is not None and found.info.run_id == self.run_id
 
     def finish(self) -> list[str]:
@@ -97,7 +91,7 @@ class Delivery:
             return
         self._name, self._params = entry["name"], entry["params"]
         client = self._store.client
-        found = self._find(entry)
+        found = find_run(self._store, entry)
         if found is None:
             found = client.create_run(
                 self._store.experiment_id,
@@ -106,37 +100,13 @@ class Delivery:
                 tags={**entry["owner"], **entry["tags"], RUN_TAG: entry["id"]},
             )
         self.run_id = found.info.run_id
-        self.model_id = _model_of(found)
+        self.model_id = model_of(found)
         from mlflow.entities import Param
 
         pairs = [Param(key, value) for key, value in self._params.items()]
         for first in range(0, len(pairs), PARAMS_A_CALL):
             chunk = pairs[first : first + PARAMS_A_CALL]
             client.log_batch(self.run_id, params=chunk, synchronous=True)
-
-    def _find(self, begin: Entry) -> Any:
-        """The run of this journal, None where there is none; spare ones are deleted.
-
-        A server that is slow to answer may have made a run that we gave up waiting for.
-        """
-        from mlflow.entities import ViewType
-
-        client = self._store.client
-        found = client.search_runs(
-            [self._store.experiment_id],
-            filter_string=f"tags.{RUN_TAG} = '{begin['id']}'",
-            run_view_type=ViewType.ALL,
-        )
-        active = sorted(
-            (run for run in found if run.info.lifecycle_stage == "active"),
-            # the one that holds most, then any, but always the same
-            key=lambda run: (-len(run.data.metrics) - len(run.data.params), run.info.run_id),
-        )
-        for spare in active[1:]:
-            client.delete_run(spare.info.run_id)
-        if found and not active:
-            raise DeletedError("it was recorded, and deleted there")
-        return active[0] if active else None
 
     def _text(self, group: Sequence[Entry]) -> None:
         for entry in group:
@@ -186,7 +156,7 @@ class Delivery:
     def _model(self, group: Sequence[Entry]) -> None:
         (entry,) = group
         client, digest = self._store.client, entry["digests"][""]
-        self.model_id = _model_of(client.get_run(self.run_id))
+        self.model_id = model_of(client.get_run(self.run_id))
         file = self._kept(entry) if self.model_id is None else None
         if file is not None:
             self.model_id = log_model(
@@ -202,25 +172,9 @@ class Delivery:
         client.set_tag(self.run_id, "model_digest", digest)
 
     def _attach(self, group: Sequence[Entry]) -> None:
-        """Metrics for the trainings of one model; found by its digest."""
-        from mlflow.entities import Metric, RunTag
-
         for entry in group:
             digest = entry["model_digest"]
-            runs = self._store.client.search_runs(
-                [self._store.experiment_id], filter_string=f"tags.model_digest = '{digest}'"
-            )
-            for run in runs:
-                model_id = _model_of(run)
-                self._store.client.log_batch(
-                    run.info.run_id,
-                    metrics=[
-                        Metric(name, value, entry["time_ms"], 0, model_id=model_id)
-                        for name, value in entry["values"].items()
-                    ],
-                    tags=[RunTag(key, value) for key, value in entry["tags"].items()],
-                    synchronous=True,
-                )
+            attach_metrics(self._store, entry)
             others = [p for p in pending(self._root) if p.folder != self._folder]
             if any(digest in other.model_digests for other in others):
                 reason = f"the training of model {digest[:12]} is not recorded yet"
@@ -254,8 +208,3 @@ def _grouped(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
         group.append(entry)
     if group:
         yield group
-
-
-def _model_of(run: Any) -> str | None:
-    models = run.outputs.model_outputs if run.outputs else []
-    return str(models[-1].model_id) if models else None

@@ -26,6 +26,7 @@ from quickspine.tracking.store import FOLDER
 PENDING = "pending"
 LINES = "journal.jsonl"
 FILES = "files"
+TRIES = 3  # to make a folder in one that others remove whenever it is empty
 
 
 def now_ms() -> int:
@@ -112,7 +113,10 @@ class Journal:
 
     def _make(self, content: bytes) -> int:
         partial = self.folder.with_name(f"{PARTIAL}{self.id}")
-        partial.mkdir(parents=True)
+        for _ in range(TRIES):
+            with contextlib.suppress(FileNotFoundError):
+                partial.mkdir(parents=True)
+                break
         handle = os.open(partial / LINES, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             _write(handle, content)

@@ -54,6 +54,7 @@ class Claimed:
     def remove(self) -> None:
         """All is recorded: remove the folder, and the one around it where it is empty."""
         gone = self.folder.with_name(f"{PARTIAL}{self.folder.name}")
+        shutil.rmtree(gone, ignore_errors=True)
         with contextlib.suppress(FileNotFoundError):  # so that no half-removed journal is found
             self.folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
@@ -103,6 +104,11 @@ class Pending:
         """Whether nothing will be added: it ended, or its process, on this host, is gone."""
         owner = self.begin["owner"]
         return self.ended or (owner["host"] == socket.gethostname() and not alive(owner))
+
+    def waits(self) -> bool:
+        """Whether it is for `make sync` to record it: not for a relay, nor for the next start."""
+        closed_at_next_start = self.delivered and not self.ended
+        return self.left_by_its_process() and not closed_at_next_start and not self.busy()
 
     def busy(self) -> bool:
         """Whether a process records it at this moment."""

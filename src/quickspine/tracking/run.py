@@ -19,6 +19,7 @@ from quickspine.tracking.store import project_root, store_uri
 
 SAMPLING_S = 5.0  # seconds between two samples of the system metrics
 END_S = 30.0  # what recording the rest may take once the work is done
+REASONS = 2  # told in a warning
 HURRIED_S = 2.0  # and where a signal ends it: a stage is gone 5 s after one
 
 
@@ -73,8 +74,7 @@ class TrackedRun:
             run: False for a journal that adds to earlier runs and is none itself.
         """
         self._name = name
-        waiting = [p for p in pending(self._root) if p.left_by_its_process() and not p.delivered]
-        if run and waiting and (count := sum(not journal.busy() for journal in waiting)):
+        if run and (count := sum(journal.waits() for journal in pending(self._root))):
             note(f"{count} earlier {'run waits' if count == 1 else 'runs wait'} for `make sync`")
         try:
             begin = {
@@ -188,16 +188,15 @@ class TrackedRun:
         self._report(journal, whole)
 
     def _report(self, journal: Journal, whole: bool) -> None:
-        left = self._outcome.get("left")
-        refused = self._outcome.get("refused")
+        left, refused = _words(self._outcome, "left"), _words(self._outcome, "refused")
         if left and (journal.folder / LINES).exists():
             part = "" if whole else " in part"
             kept = f"it is kept{part} in mlruns/pending, and `make sync` records it"
-            warn(f"record {self._name} yet", "; ".join(left), self._uri, kept)
+            warn(f"record {self._name} yet", left, self._uri, kept)
         elif left:
-            warn(f"record {self._name}", "; ".join(left), self._uri, "it is lost")
+            warn(f"record {self._name}", left, self._uri, "it is lost")
         if refused:
-            warn(f"record all of {self._name}", "; ".join(refused), self._uri, "the rest is there")
+            warn(f"record all of {self._name}", refused, self._uri, "the rest is there")
 
     def _keep(self, path: Path, link: bool = False) -> dict[str, Any]:
         return self._journal.keep(path, link) if self._journal is not None else {}
@@ -217,3 +216,10 @@ class TrackedRun:
             return None
         value = (self._outcome or read_state(self._folder)).get(key)
         return None if value is None else str(value)
+
+
+def _words(outcome: Mapping[str, Any], key: str) -> str:
+    """The first reasons of a list, and how many more there are."""
+    reasons = list(dict.fromkeys(outcome.get(key) or []))
+    more = [f"and {len(reasons) - REASONS} more"] if len(reasons) > REASONS else []
+    return "; ".join([*reasons[:REASONS], *more])

@@ -11,6 +11,7 @@ from quickspine.files import lock
 from quickspine.params import Tracking, load
 from quickspine.tracking.pending import BusyError, Pending, claimed, pending, sweep_partial
 from quickspine.tracking.quiet import brief, masked, quiet
+from quickspine.tracking.recording import record_left
 from quickspine.tracking.store import open_store, project_root, store_uri
 
 
@@ -61,8 +62,6 @@ def sync(tracking: Tracking) -> int:
 
 def _record(journal: Pending, tracking: Tracking) -> str | None:
     """Record one; returns why it is left."""
-    from quickspine.tracking.relay import record_left
-
     reason, more = None, ""
     if not journal.left_by_its_process():
         owner = journal.begin["owner"]

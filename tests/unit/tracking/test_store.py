@@ -73,3 +73,38 @@ print(sorted(m for m in ("mlflow", "tensorflow", "pandas", "psutil") if m in sys
     )
     assert (done.stdout, done.stderr) == ("['psutil']\n", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tracked_run_does_not_import_mlflow_either(tmp_path: Path) -> None:
+    program = """
+import sys
+from quickspine.params import load
+from quickspine.tracking import tracked_run
+
+params = load(sys.argv[1])
+on = params.tracking.model_copy(update={"uri": "http://127.0.0.1:9/", "system_metrics": True})
+with tracked_run(params.model_copy(update={"tracking": on}), stage="train") as run:
+    run.log_epoch(0, {"loss": 1.0})
+print(sorted(m for m in ("mlflow", "tensorflow", "pandas") if m in sys.modules))
+"""
+    params = Path(__file__).parents[3] / "params.yaml"
+    done = subprocess.run(
+        [sys.executable, "-c", program, params], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "[]\n", done.stderr
+    assert done.stderr.count("make sync") == 1
+
+
+def test_sync_answers_for_help_without_mlflow() -> None:
+    program = """
+import sys
+from quickspine.tracking.sync import main
+
+try:
+    main(["--help"])
+except SystemExit as error:
+    assert error.code == 0
+print(sorted(m for m in ("mlflow", "tensorflow", "pandas") if m in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("[]", "")
