@@ -350,3 +350,15 @@ def test_a_run_goes_to_the_experiment_that_it_was_made_for(kept_with_another_nam
     assert runs() == []
     assert_recorded_once(kept_with_another_name, experiment="another one")
     assert pending(kept_with_another_name) == []
+
+
+def test_a_spare_run_that_a_slow_server_made_after_all_is_removed(
+    project: Path, never_recorded: None
+) -> None:
+    work(configured(), project)
+    (journal,) = journals(project)
+    client = open_store(configured().tracking, project).client
+    for _ in range(2):
+        client.create_run("1", tags={"quickspine_run": journal.name}, run_name="train-spinal-1")
+    assert sync(configured().tracking) == 0
+    assert_recorded_once(project)
