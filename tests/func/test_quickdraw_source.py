@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.lib import format as numpy_format
 from quickspine import files, space
 from quickspine.errors import NoSpaceError, WrongInputError
 from quickspine.params import Data
-from quickspine.sources import Fetched, download, mirror, npy, quickdraw, resume
+from quickspine.sources import Fetched, download, mirror, npy, quickdraw, resume, wanted
 from quickspine.sources import fetch as fetch_source
 from quickspine.sources.partial import Partial
 from tests.mirror_server import Fault, MirrorServer
@@ -109,6 +110,15 @@ def refused(data: Data, *words: str) -> str:
     return str(got.value)
 
 
+def refused_partly(data: Data, *words: str) -> None:
+    """Refused as a whole, after some categories were copied: nothing of it is in data/raw."""
+    with pytest.raises(WrongInputError) as got:
+        fetch_source(data, Path("data/raw"))
+    for word in words:
+        assert word in str(got.value)
+    assert list(Path("data").iterdir()) == []
+
+
 # Folders
 
 
@@ -133,6 +143,28 @@ def test_a_folder_refuses_what_will_not_do_all_at_once(root: Path) -> None:
     assert "5 drawings, 60 asked for; lower data.drawings_per_category to 5, or set" in text
     assert "data.drawings_per_category: 5 would do for all of them" in text
     assert "cat:" not in text
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (lambda path: path.unlink(), "cannot be read (No such file"),
+        (lambda path: os.truncate(path, 20_000), "it became shorter while it was read"),
+    ],
+)
+def test_a_folder_that_changes_while_it_is_read_is_named(
+    root: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None], problem: str
+) -> None:
+    look = wanted.look
+
+    def looked(path: Path, judge: Any) -> resume.Take:
+        take = look(path, judge)
+        if path.name == "cat.npy":
+            spoil(path)
+        return take
+
+    monkeypatch.setattr(quickdraw, "look", looked)
+    refused_partly(params(root), "cat: ", str(cat(root)), problem, "check data.mirror")
 
 
 # Web mirrors

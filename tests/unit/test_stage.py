@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from quickspine import stage
-from quickspine.errors import WrongInputError
+from quickspine.errors import NoSpaceError, WrongInputError
 from quickspine.params import Params
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,6 +161,34 @@ def test_what_is_wrong_with_the_data_exits_with_2_without_a_traceback(
     assert capsys.readouterr().err == "fetch: data/raw: empty; run: dvc repro fetch\n"
     assert main(monkeypatch, check=refuse) == 2
     assert not Path(".quickspine/locks/fetch.holder").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (NoSpaceError("data: 3.9 GB are needed"), "fetch: data: 3.9 GB are needed\n"),
+        (OSError(28, "No space left on device", "x.json"), "fetch: x.json: No space left on dev"),
+        (
+            MemoryError("Unable to allocate 9 GiB"),
+            "fetch: out of memory (Unable to allocate 9 GiB)",
+        ),
+    ],
+)
+def test_a_want_of_disk_or_memory_exits_with_1_without_a_traceback(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    line: str,
+) -> None:
+    def fail(params: Params, args: Namespace) -> None:
+        raise error
+
+    assert main(monkeypatch, work=fail) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(line)
+    assert told.count("\n") == 1
+    assert main(monkeypatch) == 0  # the lock is free again
 
 
 def test_anything_else_is_a_fault_of_ours_and_shows_its_traceback(

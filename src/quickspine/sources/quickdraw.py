@@ -20,7 +20,7 @@ from quickspine.sources.download import Session
 from quickspine.sources.partial import Partial
 from quickspine.sources.reply import DownloadError
 from quickspine.sources.resume import Download, Take
-from quickspine.sources.wanted import CHUNK, check_published, look, plan
+from quickspine.sources.wanted import check_published, look, plan, read
 from quickspine.space import naming, need_space
 
 SYNTHETIC = False
@@ -66,17 +66,11 @@ def _from_folder(data: Data, place: mirror.Folder, folder: Path) -> list[Fetched
 
     def copy(category: str, take: Take, advance: Advance) -> Fetched:
         target = folder / mirror.file_name(category)
-        with place.path(category).open("rb") as source, files.whole_file(target) as partial:
-            source.seek(take.head)
-            left = take.body
-            with partial.open("wb") as out:
-                out.write(npy.header(left // npy.ROW))
-                while left and (chunk := source.read(min(left, CHUNK))):
-                    out.write(chunk)
-                    advance(len(chunk))
-                    left -= len(chunk)
-            if left:
-                raise DownloadError("it became shorter while it was read")
+        with files.whole_file(target) as partial, partial.open("wb") as out:
+            out.write(npy.header(take.body // npy.ROW))
+            for chunk in read(place.path(category), take):
+                out.write(chunk)
+                advance(len(chunk))
         return _fetched(category, place.url(category), target, take)
 
     return every(

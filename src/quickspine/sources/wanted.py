@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from quickspine.errors import WrongInputError
@@ -81,6 +82,25 @@ def look(path: Path, judge: Plan) -> Take:
     if take is None:
         raise DownloadError(f"it ends after {len(start)} bytes, inside its header")
     return take
+
+
+def read(path: Path, take: Take) -> Iterator[bytes]:
+    """Yield what follows the head of a file on disk, a piece at a time.
+
+    Raises:
+        DownloadError: if it cannot be read, or became shorter than it was.
+    """
+    left = take.body
+    try:
+        with path.open("rb") as file:
+            file.seek(take.head)
+            while left and (chunk := file.read(min(left, CHUNK))):
+                left -= len(chunk)
+                yield chunk
+    except OSError as error:
+        raise DownloadError(f"cannot be read ({error.strerror})", status=403) from None
+    if left:
+        raise DownloadError("it became shorter while it was read")
 
 
 def check_published(url: str, partial: Partial, take: Take) -> None:
