@@ -24,7 +24,7 @@ from quickspine import sources, space
 from quickspine.errors import NoSpaceError
 from quickspine.params import Data
 from quickspine.sources import npy
-from tests.func.project import Project
+from tests.func.project import ROOT, Project
 from tests.mirror_server import MirrorServer
 
 OUTPUTS = {
@@ -60,10 +60,12 @@ def run(
         if largest is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
+    own = project / "src"
+    source = own if own.exists() else ROOT / "src"
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": str(project / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -217,6 +219,25 @@ def test_too_little_room_is_said_before_the_work(disk: Path, stage: str) -> None
     told = said(done, stage, r"8\.2 MB are needed and 8\.1 MB are free in .*; make room, or lower")
     assert told.startswith(f"{stage}: data")
     assert digests(disk) == before
+
+
+COLUMN = """
+import sys
+from pathlib import Path
+import numpy as np
+from quickspine.dataset.column import Column
+with Column(Path("small/column")) as column:
+    column.append(np.ones(1_000_000, np.uint8))
+    column.set(np.arange(1_000_000), 2)
+"""
+
+
+def test_a_full_disk_is_an_error_and_not_the_end_of_the_process(tmp_path: Path) -> None:
+    """As it would be where a page of a mapped file finds no room: SIGBUS."""
+    with small_disk(tmp_path / "small", 65_536):
+        done = run(tmp_path, "-c", COLUMN)
+    assert done.returncode == 1
+    assert "OSError: [Errno 28] No space left on device" in done.stderr
 
 
 def test_a_full_disk_at_the_end_costs_no_download(
