@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from quickspine.errors import WrongInputError
 
-MAX_BYTES = 1 << 17  # a params.yaml beyond this is something else, and takes seconds to read
+MAX_BYTES = 1 << 17  # a params.yaml beyond this is something else
 MAX_DEPTH = 32  # lists and keys inside each other
+MAX_NODES = 10_000  # keys and values: ruamel takes seconds over more
 MAX_VALUE = 4096  # characters of a key or value
 
 
@@ -24,6 +27,7 @@ class _Plain(Composer):
     """
 
     _depth = 0
+    _nodes = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Compose one node, and what is in it."""
@@ -37,12 +41,20 @@ class _Plain(Composer):
             problem = f"more than {MAX_VALUE} characters in one piece; shorten it"
         elif self._depth >= MAX_DEPTH:
             problem = f"nested more than {MAX_DEPTH} deep; write plain nested keys and values"
+        elif self._nodes >= MAX_NODES:
+            problem = f"more than {MAX_NODES} keys and values; a params file has fewer"
         if problem:
             raise ComposerError(None, None, problem, event.start_mark)
+        self._nodes += 1
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
+
+
+def _at_once(name: str, flags: int) -> int:
+    """Open without waiting: a named pipe would keep us until someone writes into it."""
+    return os.open(name, flags | os.O_NONBLOCK)
 
 
 def read(path: Path) -> dict[Any, Any]:
@@ -54,7 +66,10 @@ def read(path: Path) -> dict[Any, Any]:
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _Plain
     try:
-        with path.open("rb") as file:
+        # `open` and not `path.open`, which takes no opener.
+        with open(path, "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise WrongInputError(f"{path}: a pipe or a device; give a plain file")
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise WrongInputError(
