@@ -328,8 +328,10 @@ def nothing(place: Path) -> None:
 
 
 def holding(content: str | bytes) -> Callable[[Path], None]:
-    data = content if isinstance(content, bytes) else content.encode()
-    return lambda place: place.write_bytes(data) and None
+    def write(place: Path) -> None:
+        place.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    return write
 
 
 BOMB = "\n".join(

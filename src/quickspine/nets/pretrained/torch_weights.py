@@ -1,8 +1,8 @@
 """Reads weights from the older, non-zip PyTorch `.pth` format, with numpy alone.
 
 Such a file is five pickles (magic number, version, system, state dict, storage keys), then each
-storage as an int64 count and its raw little-endian values. A pickle can run any program, so the
-few names that a state dict needs are listed here, and every other name is refused.
+storage as an int64 count and its raw little-endian values. A pickle can run any program, so they
+are never unpickled: `inert_pickle` reads what they describe, and what that means stands here.
 """
 
 from __future__ import annotations
@@ -10,62 +10,36 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import pickle
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from quickspine.errors import WrongInputError
+from quickspine.nets.pretrained.inert_pickle import ORDERED, Call, Name, Reference, values
 
 MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001
 
-# Storages stand for their dtype: immutable, not callable, so a pickle can do nothing with them.
-_STORAGES = {
-    "DoubleStorage": np.dtype("<f8"),
-    "FloatStorage": np.dtype("<f4"),
-    "HalfStorage": np.dtype("<f2"),
-    "LongStorage": np.dtype("<i8"),
-    "IntStorage": np.dtype("<i4"),
+_TENSOR = Name("torch._utils", "_rebuild_tensor_v2")
+_STORAGES: dict[Name, np.dtype[Any]] = {
+    Name("torch", "DoubleStorage"): np.dtype("<f8"),
+    Name("torch", "FloatStorage"): np.dtype("<f4"),
+    Name("torch", "HalfStorage"): np.dtype("<f2"),
+    Name("torch", "LongStorage"): np.dtype("<i8"),
+    Name("torch", "IntStorage"): np.dtype("<i4"),
 }
+_NAMES = frozenset({ORDERED, _TENSOR, *_STORAGES})
 
 
 class _View(NamedTuple):
     """A tensor before its storage is read; offset and strides in elements."""
 
     key: str
+    dtype: np.dtype[Any]
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-
-
-class _Unpickler(pickle.Unpickler):
-    """Knows a state dict's names only; collects the storages that its tensors refer to."""
-
-    def __init__(self, file: io.BytesIO) -> None:
-        super().__init__(file)
-        self.dtypes: dict[str, np.dtype[Any]] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return self._tensor
-        if module == "torch" and name in _STORAGES:
-            return _STORAGES[name]
-        raise pickle.UnpicklingError(f"refers to {module}.{name}, which weights have no use for")
-
-    def persistent_load(self, pid: Any) -> str:
-        kind, dtype, key, _location, _count, view = pid
-        if kind != "storage" or not isinstance(dtype, np.dtype) or view is not None:
-            raise pickle.UnpicklingError(f"refers to {pid!r:.80}, which is no plain storage")
-        self.dtypes[str(key)] = dtype
-        return str(key)
-
-    def _tensor(self, key: str, offset: int, shape: Any, strides: Any, *_gradient: Any) -> _View:
-        return _View(str(key), int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
 
 
 def read(path: str | Path, sha256: str | None = None) -> dict[str, np.ndarray]:
@@ -101,27 +75,50 @@ def read(path: str | Path, sha256: str | None = None) -> dict[str, np.ndarray]:
         return _parse(io.BytesIO(data))
     except Exception as error:  # a damaged pickle can raise nearly anything
         reason = f"{type(error).__name__}: {error}"[:200]
+        reason = reason.encode("unicode_escape").decode("ascii")  # names are the file's own words
         raise WrongInputError(
             f"{path}: damaged, or not plain PyTorch weights ({reason}); fetch the file again"
         ) from None
 
 
 def _parse(file: io.BytesIO) -> dict[str, np.ndarray]:
-    if (magic := _Unpickler(file).load()) != MAGIC:
-        raise ValueError(f"magic number {magic!r:.40}")
-    if (version := _Unpickler(file).load()) != VERSION:
-        raise ValueError(f"version {version!r:.40}")
-    if _Unpickler(file).load().get("little_endian") is not True:
+    # Not even shown where it is wrong: a few bytes can describe what takes a year to print.
+    if values(file, _NAMES) != MAGIC:
+        raise ValueError("another magic number")
+    if values(file, _NAMES) != VERSION:
+        raise ValueError(f"not of version {VERSION}")
+    if values(file, _NAMES).get("little_endian") is not True:
         raise ValueError("not little-endian")
-    unpickler = _Unpickler(file)
-    views = unpickler.load()
-    keys = _Unpickler(file).load()
-    storages = {key: _storage(file, unpickler.dtypes[key]) for key in keys}
+    state = values(file, _NAMES)
+    if not isinstance(state, dict):
+        raise ValueError(f"holds {type(state).__name__} instead of a state dict")
+    views = {name: _view(name, value) for name, value in state.items()}
+    dtypes = {view.key: view.dtype for view in views.values()}
+    storages = {key: _storage(file, dtypes[key]) for key in map(_text, values(file, _NAMES))}
     if file.read(1):
         raise ValueError("bytes after the last storage")
-    if not isinstance(views, dict):
-        raise ValueError(f"holds {type(views).__name__} instead of a state dict")
-    return {str(name): _array(name, view, storages) for name, view in views.items()}
+    return {name: _array(name, view, storages[view.key]) for name, view in views.items()}
+
+
+def _view(name: str, value: Any) -> _View:
+    """What a tensor's description says, each part of the type that it must have."""
+    if not isinstance(value, Call) or value.name != _TENSOR:
+        raise ValueError(f"{name} is {type(value).__name__} instead of a tensor")
+    reference, offset, shape, strides, *_gradient = value.arguments
+    if not isinstance(reference, Reference):
+        raise ValueError(f"{name} has no storage")
+    kind, storage, key, _location, _count, view = reference.value
+    if kind != "storage" or type(storage) is not Name or view is not None:
+        raise ValueError(f"{name} refers to what is no plain storage")
+    if any(type(number) is not int for number in (offset, *shape, *strides)):
+        raise ValueError(f"{name} is described by something else than numbers")
+    return _View(_text(key), _STORAGES[storage], offset, tuple(shape), tuple(strides))
+
+
+def _text(key: Any) -> str:
+    if type(key) is not str:  # only what is known to be one is looked up: see `inert_pickle`
+        raise ValueError(f"has a {type(key).__name__} for a key")
+    return key
 
 
 def _storage(file: io.BytesIO, dtype: np.dtype[Any]) -> np.ndarray:
@@ -138,10 +135,7 @@ def _exactly(file: io.BytesIO, size: int) -> bytes:
     return data
 
 
-def _array(name: Any, view: Any, storages: dict[str, np.ndarray]) -> np.ndarray:
-    if not isinstance(view, _View):
-        raise ValueError(f"{name} is {type(view).__name__} instead of a tensor")
-    storage = storages[view.key]
+def _array(name: str, view: _View, storage: np.ndarray) -> np.ndarray:
     sizes = list(zip(view.shape, view.strides, strict=True))
     # Strides from a file reach wherever they say: nothing outside the storage, nothing twice.
     last = view.offset + sum((size - 1) * stride for size, stride in sizes)

@@ -12,6 +12,7 @@ from skimage import data
 
 from quickspine.errors import WrongInputError
 from quickspine.nets.pretrained import build, efficientnet_lite, torch_weights
+from quickspine.nets.pretrained.catalogue import BACKBONES, Wheel
 
 CATS = {281, 282, 283, 284, 285}  # tabby, tiger cat, Persian, Siamese, Egyptian cat
 ESPRESSO = 967
@@ -86,3 +87,19 @@ def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(torch_weights, "read", lambda _, t=tensors: t)
         with pytest.raises(WrongInputError, match=r"other\.pth' does not fit efficientnet_lite0"):
             build("efficientnet_lite0", str(path), 32)
+
+
+def test_weights_of_another_digest_are_refused_by_the_network_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = BACKBONES["efficientnet_lite0"].wheel
+    assert wheel is not None
+    copy = tmp_path / "weights.pth"
+    content = bytearray(wheel.path().read_bytes())
+    content[-1] ^= 1
+    copy.write_bytes(content)
+    monkeypatch.setattr(Wheel, "path", lambda self: copy)
+    with pytest.raises(
+        WrongInputError, match=r"weights\.pth: sha256 is [0-9a-f]{64}, expected 5793"
+    ):
+        build("efficientnet_lite0", "imagenet", 32)

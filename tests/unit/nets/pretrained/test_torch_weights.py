@@ -1,8 +1,9 @@
-"""The allow-listed reader of old PyTorch files, against files written here without PyTorch."""
+"""The reader of old PyTorch files, against files written here without PyTorch."""
 
 import contextlib
 import io
 import pickle
+import subprocess
 import sys
 import types
 from collections import OrderedDict
@@ -143,7 +144,7 @@ def test_a_malicious_pickle_does_nothing(tmp_path: Path, where: str) -> None:
         evil = Malicious(program, *arguments)
         path = tmp_path / "evil.pth"
         if where == "magic":
-            path.write_bytes(pickle.dumps(evil))
+            path.write_bytes(pickle.dumps(evil, protocol=2))
         else:
             write(path, evil if where == "content" else {"w": evil})
         with pytest.raises(WrongInputError, match=r"evil\.pth: .*refers to "):
@@ -160,6 +161,123 @@ def test_other_names_are_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.pth"
     path.write_bytes(b"\x80\x04c" + name.encode() + b"\n.")
     with pytest.raises(WrongInputError, match="which weights have no use for"):
+        torch_weights.read(path)
+
+
+# Programs for the pickle machine, by every operation that could call or import; @ is a path.
+PROGRAMS = {
+    "reduce": b"\x80\x02cposix\nsystem\nX\x07\0\0\0touch @\x85R.",
+    "eval": b"\x80\x02c__builtin__\neval\nX\x0e\0\0\0open('@', 'w')\x85R.",
+    "inst": b"(X\x07\0\0\0touch @iposix\nsystem\n.",
+    "obj": b"(cposix\nsystem\nX\x07\0\0\0touch @o.",
+    "new object": b"\x80\x02cio\nFileIO\nX\x01\0\0\0@X\x01\0\0\0w\x86\x81.",
+    "new object with keywords": b"\x80\x04cio\nFileIO\nX\x01\0\0\0@X\x01\0\0\0w\x86}\x92.",
+    "name from the stack": b"\x80\x04X\x05\0\0\0posixX\x06\0\0\0system\x93X\x07\0\0\0touch @\x85R.",
+    "framed": b"\x80\x04\x95\x25\0\0\0\0\0\0\0"
+    b"X\x05\0\0\0posixX\x06\0\0\0system\x93X\x07\0\0\0touch @\x85R.",
+    "extension": b"\x80\x02\x82\x01.",
+    "state": b"\x80\x02ccollections\nOrderedDict\n)Rcposix\nsystem\nb.",
+    "persistent": b"\x80\x02cposix\nsystem\nX\x07\0\0\0touch @\x85RQ.",
+    "text persistent": b"Ptouch @\n.",
+    "attribute of what is known": b"\x80\x02ccollections\nOrderedDict.fromkeys\n.",
+    "call of a call": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R)R.",
+    "call of a text": b"\x80\x02X\x06\0\0\0system)R.",
+    "text": b"S'touch'\n.",
+}
+
+
+def put(program: bytes, victim: Path) -> bytes:
+    """The program, with the victim's path (of one letter, so that lengths stay)."""
+    assert len(str(victim)) == 1
+    return program.replace(b"@", str(victim).encode())
+
+
+HEADER = b"".join(
+    pickle.dumps(value, protocol=2)
+    for value in (torch_weights.MAGIC, torch_weights.VERSION, {"little_endian": True})
+)
+WATCHED = """
+import io, sys
+from pathlib import Path
+from quickspine.errors import WrongInputError
+from quickspine.nets.pretrained import torch_weights
+events = []
+FORBIDDEN = ("pickle.", "os.system", "os.exec", "os.posix", "subprocess.", "import", "compile")
+"".encode("unicode_escape")  # a codec that messages need: imported by its first use
+def hook(event, arguments):
+    if event.startswith(FORBIDDEN) or (event == "open" and "r" not in str(arguments[1])):
+        events.append((event, arguments))
+sys.addaudithook(hook)
+for name in sys.argv[1:]:
+    try:
+        torch_weights.read(name)
+    except WrongInputError as error:
+        print("refused", error)
+print(events)
+"""
+
+
+def test_no_program_in_a_pickle_runs_whatever_its_operations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process that hears of every import, every program started, every file written."""
+    monkeypatch.chdir(tmp_path)
+    names = []
+    for number, program in enumerate(PROGRAMS.values()):
+        for place, before in (("first", b""), ("state", HEADER)):
+            names.append(f"{number}-{place}.pth")
+            Path(names[-1]).write_bytes(before + put(program, Path("v")))
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, *names],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "[]"
+    assert sum(line.startswith("refused") for line in lines) == len(names) == len(lines) - 1
+    assert not Path("v").exists()
+    # These programs do run where they may, and leave the file behind.
+    for name in ("reduce", "eval", "inst", "obj", "framed"):
+        code = f"import pickle, sys; pickle.loads({put(PROGRAMS[name], Path('v'))!r})"
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+        Path("v").unlink()
+
+
+def explosion(depth: int = 60) -> bytes:
+    """The pickle of a tuple of two tuples of two tuples …: one page long, ages to print or hash."""
+    return b")" + b"".join(bytes([0x71, 0, 0x68, 0, 0x86]) for _ in range(depth))
+
+
+@pytest.mark.parametrize("where", ["magic", "version", "system", "key", "kind", "storage", "keys"])
+def test_what_grows_without_end_is_refused_at_once(tmp_path: Path, where: str) -> None:
+    def dumped(value: object) -> bytes:
+        return pickle.dumps(value, protocol=2)
+
+    bomb, start = explosion(), b"\x80\x02"
+    magic, version = dumped(torch_weights.MAGIC), dumped(torch_weights.VERSION)
+    one = b"X\x01\0\0\0a"
+    name = b"ctorch\nFloatStorage\n"
+    rebuild = b"ctorch._utils\n_rebuild_tensor_v2\n("
+
+    def reference(kind: bytes, storage: bytes, key: bytes) -> bytes:
+        tensor = b"(" + kind + storage + key + b"NNNtQ" + b"K\0))tR"
+        return HEADER + start + b"}" + one + rebuild + tensor + b"s."
+
+    storage = b"X\x07\0\0\0storage"
+    content = {
+        "magic": start + bomb + b".",
+        "version": magic + start + bomb + b".",
+        "system": magic + version + start + bomb + b".",
+        "key": HEADER + start + b"}" + bomb + b"K\1s.",
+        "kind": reference(bomb, name, one),
+        "storage": reference(storage, bomb, one),
+        "keys": reference(storage, name, one) + start + b"]" + bomb + b"a.",
+    }[where]
+    path = tmp_path / "a.pth"
+    path.write_bytes(content)
+    with pytest.raises(WrongInputError, match=r"a\.pth: damaged"):
         torch_weights.read(path)
 
 
