@@ -7,18 +7,25 @@ from quickspine.params import Params
 
 
 def run(params: Params, args: Namespace) -> None:
+    from quickspine.chatter import start_tensorflow
     from quickspine.dataset.reader import open_records
-    from quickspine.evaluation import evaluate, models, summary
+    from quickspine.evaluation.trained import find
+
+    records = open_records(stage.RECORDS, params.data)  # says no before TensorFlow's seconds
+    trained = find(params, stage.MODELS, records.digest)
+    start_tensorflow()
+    from quickspine.evaluation import evaluate, summary
     from quickspine.tracking import attach, tracked_run
 
-    records = open_records(stage.RECORDS)
-    trained = models.find(params, stage.MODELS, records.digest)
-    with tracked_run(
-        params,
-        stage="evaluate",
-        data_digest=records.digest,
-        synthetic=records.manifest["synthetic"],
-    ) as tracked:
+    with (
+        records.reading(),
+        tracked_run(
+            params,
+            stage="evaluate",
+            data_digest=records.digest,
+            synthetic=records.manifest["synthetic"],
+        ) as tracked,
+    ):
         sheet = stage.SUBSET / "contact-sheet.png"
         metrics, own = evaluate.evaluate(params, trained, records, stage.EVALUATION, sheet)
         print(summary.words(metrics))
@@ -29,4 +36,4 @@ def run(params: Params, args: Namespace) -> None:
 
 
 if __name__ == "__main__":
-    stage.main("evaluate", __doc__ or "", run, tensorflow=True)
+    stage.main("evaluate", __doc__ or "", run)

@@ -14,13 +14,19 @@ def check(params: Params) -> None:
 
 
 def run(params: Params, args: Namespace) -> None:
+    from quickspine.chatter import start_tensorflow
+    from quickspine.dataset.reader import open_records
+
+    records = open_records(stage.RECORDS, params.data)  # says no before TensorFlow's seconds
+    start_tensorflow()
     from quickspine.training import session
 
     place = stage.MODELS / f"finetune-{args.head}-{args.seed}"
-    metrics = session.run(params, "finetune", args.head, args.seed, stage.RECORDS, place)
+    with records.reading():
+        metrics = session.run(params, "finetune", args.head, args.seed, records, place)
     best = f"validation accuracy {metrics['val_accuracy']:.2%} in epoch {metrics['best_epoch']}"
     print(f"finetune {args.head}, seed {args.seed}: {best}; {place}")
 
 
 if __name__ == "__main__":
-    stage.main("finetune", __doc__ or "", run, check=check, tensorflow=True, trains=True)
+    stage.main("finetune", __doc__ or "", run, check=check, trains=True)

@@ -5,26 +5,42 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 
-def serialise(image: bytes, label: int) -> bytes:
-    """A drawing's Example: `image` (raw uint8 pixels) and `label` (int64)."""
-    features = {
-        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image])),
-        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    return bytes(example.SerializeToString(deterministic=True))
+def _varint(number: int) -> bytes:
+    """A protobuf number: seven bits a byte, the lowest first, a high bit on all but the last."""
+    head = b""
+    while number > 127:
+        head, number = head + bytes([number & 127 | 128]), number >> 7
+    return head + bytes([number])
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A protobuf field of bytes."""
+    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+
+def around(label: int, pixels: int) -> tuple[bytes, bytes]:
+    """What stands before and behind the pixels in a drawing's Example.
+
+    The Example has two features, `image` (raw uint8 pixels) and `label` (int64): all of a label
+    differ in their pixels only. Put together here, its bytes are known without TensorFlow (which
+    takes seconds to start), and before the first drawing is read.
+
+    Args:
+        label: 0 or more.
+        pixels: bytes of a drawing.
+    """
+    drawing = _field(1, _field(1, bytes(pixels)))  # a Feature's field 1: BytesList
+    number = _field(3, _field(1, _varint(label)))  # a Feature's field 3: Int64List, packed
+    behind = _field(1, _field(1, b"label") + _field(2, number))
+    whole = _field(1, _field(1, _field(1, b"image") + _field(2, drawing)) + behind)
+    return whole[: len(whole) - len(behind) - pixels], behind
 
 
 class Serialiser:
-    """Serialises many drawings of one size: every Example of a label differs in its pixels only.
-
-    So one Example a label is built by protobuf, and cut around its pixels; the bytes are those of
-    `serialise`, at a tenth of the time.
-    """
+    """Serialises many drawings of one size, at a tenth of the time that protobuf takes."""
 
     def __init__(self, pixels: int) -> None:
         self._pixels = pixels
@@ -33,9 +49,7 @@ class Serialiser:
     def __call__(self, image: NDArray[np.uint8], label: int) -> bytes:
         """The Example of uint8 [pixels] with `label`."""
         if label not in self._around:
-            marker = b"\xff" * self._pixels
-            before, _, after = serialise(marker, label).partition(marker)
-            self._around[label] = before, after
+            self._around[label] = around(label, self._pixels)
         before, after = self._around[label]
         return before + image.tobytes() + after
 
@@ -50,6 +64,8 @@ def parse(serialised: Any, shape: tuple[int, int, int]) -> tuple[Any, Any]:
     Returns:
         uint8 [n, *shape] and int64 [n].
     """
+    import tensorflow as tf
+
     features = {
         "image": tf.io.FixedLenFeature([], tf.string),
         "label": tf.io.FixedLenFeature([], tf.int64),

@@ -1,19 +1,28 @@
-"""Read the shards: the order of every epoch is decided by (seed, epoch) alone."""
+"""Read the shards: the order of every epoch is decided by (seed, epoch) alone.
+
+TensorFlow is imported by the first dataset only: it takes seconds, and damage is named before.
+"""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
+from quickspine.checked import checked
 from quickspine.dataset import SPLITS
 from quickspine.dataset.example import parse
+from quickspine.dataset.shards import Manifest, check_records
 from quickspine.errors import WrongInputError
 from quickspine.files import digest, read_json, sha256
 from quickspine.randomness import derive
+
+if TYPE_CHECKING:
+    from quickspine.params import Data
 
 # Shards are shuffled inside and among each other; blocks mix neighbours on top of that.
 SHUFFLE_BLOCK = 16_384  # examples: 13 MB
@@ -49,8 +58,10 @@ class RecordSet:
 
     def serialised(self, split: str, order: np.random.Generator | None = None) -> Any:
         """A tf.data.Dataset of serialised Examples; `order` shuffles the shards."""
+        import tensorflow as tf
+
         shards = self.manifest["splits"][split]["shards"]
-        names = [str(_place(self.folder, shard["file"])) for shard in shards]
+        names = [str(self.folder / shard["file"]) for shard in shards]
         if order is not None:
             names = [names[index] for index in order.permutation(len(names))]
         return tf.data.TFRecordDataset(names, buffer_size=1 << 20)
@@ -78,9 +89,31 @@ class RecordSet:
         data = data.map(lambda batch: parse(batch, self.shape), num_parallel_calls=2)
         return data.with_options(steady())
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around all that reads the shards: what TensorFlow finds wrong with them is named.
+
+        Raises:
+            WrongInputError: if a checksum is wrong, or a shard vanishes after it was opened.
+        """
+        try:
+            yield
+        except Exception as error:
+            import tensorflow as tf  # nothing but TensorFlow raises what is looked for here
+
+            told = error.message if isinstance(error, tf.errors.OpError) else ""
+            if not isinstance(error, tf.errors.DataLossError) and str(self.folder) not in told:
+                raise
+            reason = " ".join(told.split())[:200]
+            raise WrongInputError(
+                f"{self.folder}: a shard cannot be read ({reason}); run: dvc repro -f tfrecords"
+            ) from None
+
 
 def _shuffled(data: Any, seed: int) -> Any:
     """Shuffle block by block: `Dataset.shuffle` would also depend on tf.random.set_seed."""
+
+    import tensorflow as tf
 
     def shuffle(number: Any, block: Any) -> Any:
         key = tf.stack([tf.constant(seed, tf.int64), number])
@@ -89,42 +122,71 @@ def _shuffled(data: Any, seed: int) -> Any:
     return data.batch(SHUFFLE_BLOCK).enumerate().map(shuffle).unbatch()
 
 
-def _place(folder: Path, name: Any) -> Path:
-    return folder / Path(str(name)).name  # inside the folder, whatever a manifest says
-
-
 def steady() -> Any:
     """Options without tf.data's autotuning, which stalls for seconds when an iterator ends."""
+    import tensorflow as tf
+
     options = tf.data.Options()
     options.autotune.enabled = False
     options.deterministic = True
     return options
 
 
-def open_records(folder: Path) -> RecordSet:
+def _check_choice(folder: Path, found: Manifest, data: Data) -> None:
+    """A model of other drawings would be taken for what it is not."""
+    if found.source != data.source:
+        raise WrongInputError(
+            f"{folder}: drawings of the source {found.source!r:.80}, while data.source is "
+            f"{data.source}; run: dvc repro"
+        )
+    if found.categories != list(data.categories):
+        others = sorted(set(found.categories) ^ set(data.categories))
+        named = ", ".join(map(repr, others[:3])) if others else "they are in another order"
+        raise WrongInputError(
+            f"{folder}: drawings of other categories than data.categories ({named:.200}); "
+            "run: dvc repro"
+        )
+
+
+def open_records(folder: Path, data: Data | None = None) -> RecordSet:
     """Open a records folder after comparing manifest and shards with their digests.
 
+    And with each other: where all digests were made to fit, the shards still hold drawings of the
+    manifest's shape with labels of its categories. TensorFlow is not needed for that.
+
+    Args:
+        folder: what tfrecords made.
+        data: what the params ask for; where given, the records must be of that.
+
     Raises:
-        WrongInputError: naming the manifest or the first shard that is missing or damaged.
+        WrongInputError: naming the manifest or the first shard that is missing or damaged, or
+            saying that the records are of other drawings than `data`.
     """
     path = folder / "manifest.json"
     manifest = read_json(path, "tfrecords")
-    try:
-        shards = [shard for split in SPLITS for shard in manifest["splits"][split]["shards"]]
-        expected = [
-            (str(s["file"]), int(s["bytes"]), str(s["sha256"]), int(s["examples"])) for s in shards
-        ]
-        records = RecordSet(folder, manifest)
-        _ = records.categories, records.shape
-        if digest({k: v for k, v in manifest.items() if k != "digest"}) != records.digest:
-            raise ValueError("its digest is that of another one")
-    except (KeyError, TypeError, ValueError) as error:
-        raise WrongInputError(f"{path}: damaged ({error!r}); run: dvc repro -f tfrecords") from None
-    for name, size, content, examples in expected:
-        shard = _place(folder, name)
-        if not shard.is_file() or shard.stat().st_size != size or sha256(shard) != content:
-            raise WrongInputError(
-                f"{shard}: not the shard of {examples} drawings that was written; "
-                "run: dvc repro -f tfrecords"
-            )
-    return records
+    facts = checked(Manifest, manifest, path, "tfrecords")
+    if digest({key: value for key, value in manifest.items() if key != "digest"}) != facts.digest:
+        raise WrongInputError(
+            f"{path}: damaged (its digest is that of another one); run: dvc repro -f tfrecords"
+        )
+    if data is not None:
+        _check_choice(folder, facts, data)
+    pixels = facts.shape[0] * facts.shape[1] * facts.shape[2]
+    for split in SPLITS:
+        for shard in getattr(facts.splits, split).shards:
+            place, reason = folder / shard.file, ""
+            try:
+                if not place.is_file() or place.stat().st_size != shard.bytes:
+                    reason = "missing, or of another size"
+                elif sha256(place) != shard.sha256:
+                    reason = "its sha256 is another"
+                else:
+                    check_records(place, shard.examples, pixels, len(facts.categories))
+            except (OSError, ValueError) as error:
+                reason = str(error)
+            if reason:
+                raise WrongInputError(
+                    f"{place}: not the shard of {shard.examples} drawings that was written "
+                    f"({reason}); run: dvc repro -f tfrecords"
+                )
+    return RecordSet(folder, manifest)

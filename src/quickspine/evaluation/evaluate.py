@@ -13,7 +13,8 @@ from tqdm import tqdm
 from quickspine.dataset.reader import RecordSet
 from quickspine.evaluation import figures, report
 from quickspine.evaluation.comparison import DataInfo, summarise
-from quickspine.evaluation.models import Trained, answer, labels_of
+from quickspine.evaluation.models import answer, labels_of
+from quickspine.evaluation.trained import Trained
 from quickspine.files import whole_folder, write_json
 from quickspine.params import Params
 
@@ -32,7 +33,7 @@ def evaluate(
 
     Args:
         params: the whole of params.yaml.
-        trained: the models, from `models.find`.
+        trained: the models, from `trained.find`.
         records: the data.
         place: the folder of the evaluation, written whole or not at all.
         contact_sheet: a PNG to show in the report.

@@ -12,7 +12,10 @@ from typing import Any
 
 import keras
 
+from quickspine.nets import parts
+
 EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
+MEMBERS = ["config.json", "metadata.json", "model.weights.h5"]  # in the order of their names
 
 
 def save(model: keras.Model, path: Path) -> None:
@@ -45,8 +48,33 @@ def _timeless(name: str, content: bytes) -> bytes:
 
 
 def load(path: Path) -> keras.Model:
-    """Load a model; nothing in the file can run code."""
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+    """Load a model that `save` wrote; nothing in the file can run code.
+
+    Raises:
+        ValueError: if it is anything else, or damaged: says why, without naming the file.
+    """
+    try:
+        _check(path)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras, h5py and zipfile raise nearly anything over a damaged file
+        reason = " ".join(str(error).split())[:300]
+    raise ValueError(f"damaged, or not a model of quickspine's ({reason})")
+
+
+def _check(path: Path) -> None:
+    """What Keras would not look at, or only after it has done what the file says."""
+    with zipfile.ZipFile(path) as file:
+        entries = file.infolist()
+        names = sorted(entry.filename for entry in entries)
+        if names != MEMBERS:
+            raise ValueError(f"it holds {names!r:.200} instead of {', '.join(MEMBERS)}")
+        # So none can grow beyond the file.
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("it is compressed, and models are written as they are")
+        if (damaged := file.testzip()) is not None:
+            raise ValueError(f"its {damaged} is damaged")
+        config = json.loads(file.read("config.json"))
+    parts.check(config)
 
 
 def parameters(model: Any) -> int:

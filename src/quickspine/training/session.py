@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from quickspine.dataset import SPLITS
+<<<<<<< HEAD
 from quickspine.dataset.reader import RecordSet, open_records
 from quickspine.errors import WrongInputError
 from quickspine.files import read_json
+=======
+from quickspine.dataset.reader import RecordSet
+>>>>>>> 23c906c (Data and models are refused before TensorFlow starts, and down to what they mean)
 from quickspine.params import Params
 from quickspine.tracking import tracked_run
 from quickspine.training import devices, finetune, outputs, scratch
@@ -20,7 +24,7 @@ Stage = Literal["train", "finetune"]
 
 
 def run(
-    params: Params, stage: Stage, head: str, seed: int, records_folder: Path, place: Path
+    params: Params, stage: Stage, head: str, seed: int, records: RecordSet, place: Path
 ) -> dict[str, Any]:
     """Train one network and leave it in `place`.
 
@@ -32,13 +36,12 @@ def run(
         stage: "train" from random weights, "finetune" on a pretrained backbone.
         head: which head.
         seed: which seed.
-        records_folder: what tfrecords made.
+        records: what tfrecords made.
         place: the model's folder.
 
     Returns:
         What `metrics.json` in `place` holds.
     """
-    records = open_records(records_folder)
     section = params.train if stage == "train" else params.finetune
     device = devices.prepare(section, seed)
     checkpoints = Checkpoints(f"{stage}-{head}-{seed}")

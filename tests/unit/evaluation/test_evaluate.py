@@ -5,7 +5,7 @@ from typing import Any
 
 from quickspine.evaluation.comparison import summarise
 from quickspine.evaluation.evaluate import _own
-from quickspine.evaluation.models import Trained
+from quickspine.evaluation.trained import Trained
 from quickspine.params import Evaluate, Params
 
 

@@ -87,7 +87,7 @@ def test_code_in_a_file_is_refused(tmp_path: Path) -> None:
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Lambda(lambda x: x * 2)(inputs))
     save(model, tmp_path / "model.keras")
-    with pytest.raises(ValueError, match="arbitrary code"):
+    with pytest.raises(ValueError, match=r"a part that no model here has .*'Lambda'"):
         load(tmp_path / "model.keras")
 
 

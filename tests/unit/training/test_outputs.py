@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from quickspine.dataset.reader import RecordSet
-from quickspine.evaluation import models
+from quickspine.evaluation.trained import _open
 from quickspine.files import sha256
 from quickspine.params import Params
 from quickspine.training import outputs
@@ -63,7 +63,7 @@ def test_evaluate_reads_what_was_left(
     trained: Trainings, small: Params, records: RecordSet, tmp_path: Path
 ) -> None:
     outputs.write(trained["spinal"].outcome, tmp_path / "train-spinal-1")
-    found = models._open("train", "spinal", 1, tmp_path, records.digest)
+    found = _open("train", "spinal", 1, tmp_path, records.digest)
     assert found.digest == sha256(tmp_path / "train-spinal-1/model.keras")
     assert len(found.history) == 2
 

@@ -10,6 +10,7 @@ import pytest
 
 from quickspine.dataset.reader import RecordSet
 from quickspine.evaluation import models
+from quickspine.evaluation.trained import Trained
 from quickspine.params import Params
 from quickspine.training import outputs, scratch
 from quickspine.training.devices import Device
@@ -38,7 +39,7 @@ def test_each_stage_reads_its_own_splits(
 
     metrics = outputs.write(outcome, tmp_path / "train-spinal-1")
     read.clear()
-    trained = models.Trained("train", "spinal", 1, tmp_path / "train-spinal-1", metrics, [])
+    trained = Trained("train", "spinal", 1, tmp_path / "train-spinal-1", metrics, [])
     run = models.answer(trained, records, repeats=1)
     labels = models.labels_of(records)
     assert read == {"test"}
