@@ -137,6 +137,11 @@ def verdict(interval: Interval, p: float, confidence: float, seeds: int) -> str:
     return words if seeds > 1 else f"{words} (one seed: this says nothing about other seeds)"
 
 
+def _turned(interval: Interval, turned: bool) -> Interval:
+    low, high = interval
+    return (-high, -low) if turned else interval
+
+
 def _rule_of_three(drawings: int, confidence: float) -> Interval:
     """What may still differ where none of so many drawings differed: about ±3 / N at 95 %."""
     bound = 1 - (1 - confidence) ** (1 / drawings)
@@ -174,8 +179,11 @@ def compare(
     differences = spinal.astype(np.int8) - dense.astype(np.int8)
     seeds, drawings = differences.shape
     if differences.any():
-        bootstrap = Bootstrap(differences, samples, generator)
-        ci95, ci = bootstrap.interval(0.95), bootstrap.interval(confidence)
+        # Always of the better head minus the other, turned afterwards: with the same luck the same
+        # answer, whichever of the two is called spinal.
+        turned = bool(differences.sum(dtype=np.int64) < 0)
+        bootstrap = Bootstrap(-differences if turned else differences, samples, generator)
+        ci95, ci = (_turned(bootstrap.interval(level), turned) for level in (0.95, confidence))
     else:
         # No drawing tells the heads apart, so no resample can: the rule of three.
         ci95, ci = (_rule_of_three(drawings, level) for level in (0.95, confidence))
