@@ -15,6 +15,7 @@ from quickspine.files import read_json, sha256
 
 MAX_SIDE = 4096  # pixels
 CHUNK = 8192  # drawings read at once: 6.4 MB
+MAX_TEXT = 1000  # characters of a licence
 FACTS = ("source", "synthetic", "licence", "attribution", "side")  # handed on from stage to stage
 
 
@@ -30,11 +31,11 @@ class Raw:
         path = folder / "manifest.json"
         self.manifest: dict[str, Any] = read_json(path, "fetch")
         try:
-            self.facts = {name: self.manifest[name] for name in FACTS}
-            self.side = side_of(self.manifest)
+            self.facts = facts_of(self.manifest)
+            self.side = int(self.facts["side"])
             entries = {str(entry["category"]): entry for entry in self.manifest["categories"]}
             chosen = [entries[category] for category in categories]
-            self._paths = [folder / Path(str(entry["file"])).name for entry in chosen]
+            self._paths = [folder / _name(entry["file"]) for entry in chosen]
             self._digests = [str(entry["sha256"]) for entry in chosen]
             self.rows = [int(entry["rows"]) for entry in chosen]
         except KeyError as error:
@@ -117,6 +118,27 @@ def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if version == (2, 0):
         return npy_format.read_array_header_2_0(file)
     raise ValueError(f"a .npy file of format {version[0]}.{version[1]}; 1.0 and 2.0 are known")
+
+
+def _name(value: Any) -> str:
+    """The name of a file in the folder, whatever way a manifest gives."""
+    if type(value) is not str or not value.isprintable() or len(Path(value).name.encode()) > 255:
+        raise ValueError(f"file: {value!r:.80}")
+    return Path(value).name
+
+
+def facts_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What is handed on. Raises KeyError or ValueError where it is not there, or no such thing."""
+    facts = {name: manifest[name] for name in FACTS}
+    side_of(manifest)
+    if type(facts["synthetic"]) is not bool:
+        raise ValueError(f"synthetic: {facts['synthetic']!r:.80}")
+    for name in ("source", "licence", "attribution"):
+        text = facts[name]
+        # Printable: they stand in reports, and in files that are UTF-8.
+        if type(text) is not str or not 0 < len(text) <= MAX_TEXT or not text.isprintable():
+            raise ValueError(f"{name}: {text!r:.80}")
+    return facts
 
 
 def side_of(manifest: dict[str, Any]) -> int:

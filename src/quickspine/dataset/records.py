@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from quickspine.dataset import SPLITS
 from quickspine.dataset.example import Serialiser
-from quickspine.dataset.raw import CHUNK, FACTS, Drawings, side_of
+from quickspine.dataset.raw import CHUNK, FACTS, Drawings, facts_of
 from quickspine.errors import WrongInputError
 from quickspine.files import digest, read_json, sha256, whole_folder, write_json
 from quickspine.params import Records
@@ -60,7 +60,7 @@ def _source(path: Path) -> dict[str, Any]:
     """What preprocess made, with everything in it that is needed here."""
     source: dict[str, Any] = read_json(path, "preprocess")
     try:
-        _ = [source[name] for name in FACTS], side_of(source)
+        facts_of(source)
         for split in SPLITS:
             counts = source["splits"][split]["categories"]
             total = sum(counts[category] for category in source["categories"])
