@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from quickspine.space import naming
 
 # Ignored by git and by DVC, so that a leftover never enters the digest of an output.
 PARTIAL = ".partial-"
+MAX_JSON = 64 << 20  # bytes: a manifest of two hundred thousand shards
 STATE = Path(".quickspine")  # locks, checkpoints and features: what no stage declares as output
 
 
@@ -124,6 +126,11 @@ def write_json(place: Path, value: Any) -> None:
 def read_json(place: Path, made_by: str) -> Any:
     """Read a JSON object; `made_by` is the stage to name where it is missing or damaged."""
     try:
+        # Looked at first: a named pipe would be waited for, and a huge file fill the memory.
+        if not stat.S_ISREG(place.stat().st_mode):
+            raise ValueError("not a plain file")
+        if place.stat().st_size > MAX_JSON:
+            raise ValueError(f"more than {MAX_JSON} bytes")
         value = json.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WrongInputError(f"{place}: missing; run: dvc repro {made_by}") from None
