@@ -6,6 +6,7 @@ TensorFlow is imported by the first dataset only: it takes seconds, and damage i
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,8 @@ class RecordSet:
             told = error.message if isinstance(error, tf.errors.OpError) else ""
             if not isinstance(error, tf.errors.DataLossError) and str(self.folder) not in told:
                 raise
-            reason = " ".join(told.split())[:200]
+            told = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", told, flags=re.DOTALL)  # of its own nodes
+            reason = " ".join(told.split())[:300]
             raise WrongInputError(
                 f"{self.folder}: a shard cannot be read ({reason}); run: dvc repro -f tfrecords"
             ) from None

@@ -7,10 +7,9 @@ training an hour later in a traceback.
 
 from __future__ import annotations
 
-import mmap
 import struct
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +18,15 @@ from pydantic import Field, field_validator, model_validator
 from quickspine.checked import Facts
 from quickspine.dataset import SPLITS
 from quickspine.dataset.example import around
+from quickspine.dataset.raw import MAX_SIDE, MAX_TEXT
 
 HEAD = struct.Struct("<QI")  # before a record: its length and a checksum of that
 TAIL = 4  # bytes behind it: a checksum of the record, which TensorFlow compares at reading
-MAX_SIDE = 4096  # pixels
 ROWS = 65_536  # records compared at once: a few MB
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
 
@@ -73,12 +73,12 @@ class Splits(Facts):
 class Manifest(Facts):
     """`manifest.json` of a records folder: what the stages after it read."""
 
-    source: Annotated[str, Field(min_length=1, max_length=200)]
+    source: Text
     synthetic: bool
-    licence: Annotated[str, Field(max_length=10_000)]
-    attribution: Annotated[str, Field(max_length=10_000)]
+    licence: Text
+    attribution: Text
     categories: Annotated[list[str], Field(min_length=2, max_length=100_000)]
-    shape: tuple[Side, Side, Annotated[int, Field(ge=1, le=4)]]
+    shape: tuple[Side, Side, Literal[1, 3]]
     splits: Splits
     digest: Digest
 
@@ -86,6 +86,13 @@ class Manifest(Facts):
     @classmethod
     def _from_list(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("source", "licence", "attribution")
+    @classmethod
+    def _printable(cls, text: str) -> str:
+        if not text.isprintable():
+            raise ValueError("control characters are no part of it")
+        return text
 
     @field_validator("categories")
     @classmethod
@@ -105,37 +112,32 @@ def check_records(path: Path, examples: int, pixels: int, categories: int) -> No
         ValueError: if its records do not fit into each other, are not so many, are no drawings of
             so many pixels, or have labels of other categories.
     """
-    if not path.stat().st_size:
-        if examples:
-            raise ValueError("it is empty")
-        return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        starts = _starts(content)
-        if len(starts) != examples:
-            raise ValueError(f"it holds {len(starts)} records")
-        lengths = np.diff(starts, append=len(content)) - HEAD.size - TAIL
-        layouts = _layouts(pixels, categories)
-        strange = set(np.unique(lengths).tolist()) - set(layouts)
-        if strange:
-            raise ValueError(f"a record of {min(strange)} bytes is no drawing of {pixels} pixels")
-        view = np.frombuffer(content, np.uint8)
-        try:
-            for length, digits in layouts.items():
-                own = starts[lengths == length] + HEAD.size
-                for first in range(0, len(own), ROWS):
-                    _compare(view, own[first : first + ROWS], digits, pixels, categories)
-        finally:
-            del view  # or the map could not be closed
+    size = path.stat().st_size
+    # A file of no bytes cannot be mapped.
+    view = np.memmap(path, np.uint8, "r") if size else np.empty(0, np.uint8)
+    starts = _starts(view)
+    if len(starts) != examples:
+        raise ValueError(f"it holds {len(starts)} records")
+    lengths = np.diff(starts, append=size) - HEAD.size - TAIL
+    layouts = _layouts(pixels, categories)
+    strange = set(np.unique(lengths).tolist()) - set(layouts)
+    if strange:
+        raise ValueError(f"a record of {min(strange)} bytes is no drawing of {pixels} pixels")
+    for length, digits in layouts.items():
+        own = starts[lengths == length] + HEAD.size
+        for first in range(0, len(own), ROWS):
+            _compare(view, own[first : first + ROWS], digits, pixels, categories)
 
 
-def _starts(content: mmap.mmap) -> NDArray[np.int64]:
+def _starts(content: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Where each record begins."""
     starts, position = [], 0
     while position < len(content):
         starts.append(position)
         if position + HEAD.size > len(content):
             raise ValueError("it ends inside a record")
-        position += HEAD.size + HEAD.unpack_from(content, position)[0] + TAIL
+        length, _ = HEAD.unpack(content[position : position + HEAD.size].tobytes())
+        position += HEAD.size + length + TAIL
     if position > len(content):
         raise ValueError("it ends inside a record")
     return np.array(starts, np.int64)

@@ -1,0 +1,597 @@
+"""Damage and forgery: every byte of a shard, every value of the manifests of all three folders."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quickspine.dataset import SPLITS, records, subset
+from quickspine.dataset.example import Serialiser
+from quickspine.dataset.reader import RecordSet, open_records
+from quickspine.dataset.shards import HEAD, TAIL, check_records
+from quickspine.errors import WrongInputError
+from quickspine.files import digest, sha256
+from quickspine.params import Params
+from quickspine.params import Records as RecordsParams
+from tests.unit.dataset.conftest import MakeRaw, MakeSubset, random_drawings
+
+CATEGORIES = ("zigzag", "cat", "fish")
+SIDE = 4
+PIXELS = SIDE * SIDE
+MakeParams = Callable[[dict[str, Any]], Params]
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def tiny(make_params: MakeParams) -> Params:
+    chosen = {"data.categories": CATEGORIES, "data.drawings_per_category": 30}
+    return make_params({**chosen, "split.train": 0.5, "split.validation": 0.3, "split.test": 0.2})
+
+
+@pytest.fixture(scope="module")
+def raw(make_raw: MakeRaw) -> Path:
+    return make_raw({name: random_drawings(30, SIDE, seed=len(name)) for name in CATEGORIES})
+
+
+@pytest.fixture(scope="module")
+def chosen(raw: Path, tiny: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("subset") / "subset"
+    subset.preprocess(tiny, raw, place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def written(chosen: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("records") / "records"
+    records.write(RecordsParams(shard_mebibytes=0.0004, seed=1), chosen, place)
+    return place
+
+
+@pytest.fixture
+def folder(written: Path, tmp_path: Path) -> Path:
+    """A copy, to be damaged."""
+    return Path(shutil.copytree(written, tmp_path / "records"))
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return found
+
+
+def forge(folder: Path, shard: Path | None = None, change: Any = lambda manifest: None) -> None:
+    """Make all digests and sizes fit what the folder holds now, as only intent would."""
+    manifest = manifest_of(folder)
+    for split in SPLITS:
+        for entry in manifest["splits"][split]["shards"]:
+            if shard is not None and entry["file"] == shard.name:
+                entry |= {"sha256": sha256(shard), "bytes": shard.stat().st_size}
+    change(manifest)
+    manifest["digest"] = digest({key: v for key, v in manifest.items() if key != "digest"})
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def refusal(work: Callable[[], object]) -> str | None:
+    """Why `work` is refused; None where it is not."""
+    try:
+        work()
+    except WrongInputError as error:
+        return str(error)
+    return None
+
+
+def smallest(folder: Path) -> Path:
+    """The smallest shard of several records."""
+    large = (path for path in sorted(folder.glob("*.tfrecord")) if path.stat().st_size > 120)
+    return min(large, key=lambda path: path.stat().st_size)
+
+
+def flips(content: bytes) -> Iterator[bytes]:
+    """Every byte in turn, and every bit of a byte as often as any other."""
+    for place, byte in enumerate(content):
+        yield content[:place] + bytes([byte ^ 1 << place % 8]) + content[place + 1 :]
+
+
+def everything(found: RecordSet) -> list[tuple[bytes, int]]:
+    return [
+        (image.tobytes(), int(label))
+        for split in SPLITS
+        for images, labels in found.ordered(split, 64)
+        for image, label in zip(images.numpy(), labels.numpy(), strict=True)
+    ]
+
+
+def read(found: RecordSet, path: Path) -> None:
+    """Read the split of a shard as the stages do."""
+    with found.reading():
+        for _ in found.ordered(path.name.partition("-")[0], 64):
+            pass
+
+
+def test_every_byte_of_a_shard_counts(folder: Path) -> None:
+    path = smallest(folder)
+    content = path.read_bytes()
+    assert 120 < len(content) < 2000
+    for damaged in flips(content):
+        path.write_bytes(damaged)
+        with pytest.raises(WrongInputError) as caught:
+            open_records(folder)
+        assert str(caught.value).startswith(f"{path}: not the shard of ")
+        assert "its sha256 is another" in str(caught.value)
+        assert str(caught.value).endswith("run: dvc repro -f tfrecords")
+
+
+def test_every_byte_counts_even_where_the_digests_were_made_to_fit(folder: Path) -> None:
+    """At opening where a record makes no sense any more, else by TFRecord's own checksums."""
+    path = smallest(folder)
+    at_opening = at_reading = 0
+    for damaged in flips(path.read_bytes()):
+        path.write_bytes(damaged)
+        forge(folder, path)
+        if message := refusal(lambda: open_records(folder)):
+            assert message.startswith(f"{path}: not the shard of ")
+            at_opening += 1
+        else:
+            message = refusal(lambda: read(open_records(folder), path))
+            assert message
+            assert message.startswith(f"{folder}: a shard cannot be read (")
+            at_reading += 1
+    # Pixels, checksums and labels that exist can be judged by TFRecord alone.
+    assert at_opening > at_reading / 2 > 0
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_a_shard_of_any_other_length_is_refused(folder: Path, step: int) -> None:
+    path = smallest(folder)
+    content = path.read_bytes()
+    others = [content[:size] for size in range(0, len(content), step)]
+    for other in [*others, content + b"\0", content + content]:
+        path.write_bytes(other)
+        if step > 1:
+            forge(folder, path)
+        with pytest.raises(WrongInputError, match=rf"{path.name}: not the shard of"):
+            open_records(folder)
+
+
+def record(image: Any, label: Any, **more: Any) -> bytes:
+    features = {"image": image, "label": label, **more}
+    kept = {name: value for name, value in features.items() if value is not None}
+    example = tf.train.Example(features=tf.train.Features(feature=kept))
+    return bytes(example.SerializeToString(deterministic=True))
+
+
+def of_bytes(*values: bytes) -> Any:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+
+def of_numbers(*values: int) -> Any:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+
+GOOD = of_bytes(bytes(PIXELS))
+QUICK = Serialiser(PIXELS)(np.zeros(PIXELS, np.uint8), 1)
+FORGED = {
+    "a label of no category": record(GOOD, of_numbers(len(CATEGORIES))),
+    "a large label": record(GOOD, of_numbers(2**40)),
+    "a negative label": record(GOOD, of_numbers(-1)),
+    "no label": record(GOOD, None),
+    "an empty label": record(GOOD, of_numbers()),
+    "two labels": record(GOOD, of_numbers(1, 1)),
+    "a label in words": record(GOOD, of_bytes(b"cat")),
+    "a label with a fraction": record(
+        GOOD, tf.train.Feature(float_list=tf.train.FloatList(value=[1.0]))
+    ),
+    "no drawing": record(None, of_numbers(1)),
+    "an empty drawing": record(of_bytes(b""), of_numbers(1)),
+    "a pixel too few": record(of_bytes(bytes(PIXELS - 1)), of_numbers(1)),
+    "a pixel too many": record(of_bytes(bytes(PIXELS + 1)), of_numbers(1)),
+    "two drawings": record(of_bytes(bytes(PIXELS), bytes(PIXELS)), of_numbers(1)),
+    "another feature": record(GOOD, of_numbers(1), more=of_numbers(2)),
+    "another name": record(None, None, imagE=GOOD, labeL=of_numbers(1)),
+    "nothing": b"",
+    "no Example": b"\xff" * len(QUICK),
+    "a label written in two bytes": QUICK[:-1] + bytes([QUICK[-1] | 128]),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_a_record_that_is_no_drawing_is_refused_before_anything_is_trained(
+    folder: Path, kind: str
+) -> None:
+    """With right checksums and digests: in the midst of good records, at the end, and alone."""
+    path = smallest(folder)
+    good = [bytes(value.numpy()) for value in tf.data.TFRecordDataset(str(path))]
+    for place in (0, len(good) // 2, len(good) - 1):
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for number, value in enumerate(good):
+                writer.write(FORGED[kind] if number == place else value)
+        forge(folder, path)
+        with pytest.raises(WrongInputError, match=rf"{path.name}: not the shard of .* \((a|it) "):
+            open_records(folder)
+
+
+def test_a_right_forgery_is_another_data_set_and_nothing_worse(folder: Path) -> None:
+    """So the refusals above are about the records, and not about having been forged."""
+    before = open_records(folder)
+    path = smallest(folder)
+    good = [bytes(value.numpy()) for value in tf.data.TFRecordDataset(str(path))]
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for value in reversed(good):
+            writer.write(value)
+    forge(folder, path)
+    found = open_records(folder)
+    assert found.digest != before.digest
+    assert sorted(everything(found)) == sorted(everything(before))
+
+
+@settings(max_examples=60)
+@given(
+    categories=st.integers(2, 20_000),
+    shares=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=30),
+    pixels=st.sampled_from([1, 16, 100, 784]),
+)
+def test_labels_of_any_number_of_categories_are_understood(
+    tmp_path_factory: pytest.TempPathFactory, categories: int, shares: list[float], pixels: int
+) -> None:
+    """Labels of one, two and three bytes, in any order; and one label too far."""
+    path = tmp_path_factory.getbasetemp() / "labels.tfrecord"
+    serialise = Serialiser(pixels)
+    labels = [int(share * categories) for share in shares] + [categories - 1]
+
+    def write(labels: list[int]) -> None:
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for label in labels:
+                writer.write(serialise(np.full(pixels, 255, np.uint8), label))
+
+    write(labels)
+    check_records(path, len(labels), pixels, categories)
+    with pytest.raises(ValueError, match="records"):
+        check_records(path, len(labels) + 1, pixels, categories)
+    write([*labels, categories])
+    with pytest.raises(ValueError, match=r"label|a record of"):
+        check_records(path, len(labels) + 1, pixels, categories)
+
+
+def test_the_head_and_tail_are_tfrecord_s(folder: Path) -> None:
+    """https://www.tensorflow.org/tutorials/load_data/tfrecord: length, checksum, data, checksum."""
+    path = smallest(folder)
+    lengths = [len(value.numpy()) for value in tf.data.TFRecordDataset(str(path))]
+    assert sum(lengths) + len(lengths) * (HEAD.size + TAIL) == path.stat().st_size
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "nothing", "dangling", "loop"])
+def test_a_shard_that_is_no_file_is_named(folder: Path, kind: str) -> None:
+    path = smallest(folder)
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "nothing":
+        path.touch()
+    elif kind == "dangling":
+        path.symlink_to(folder / "elsewhere")
+    elif kind == "loop":
+        path.symlink_to(path)
+    with pytest.raises(WrongInputError, match=rf"{path.name}: not the shard of"):
+        open_records(folder)
+
+
+def test_a_link_to_the_right_bytes_is_as_good_as_the_bytes(folder: Path, tmp_path: Path) -> None:
+    """DVC may link its cache instead of copying it."""
+    before = everything(open_records(folder))
+    path = smallest(folder)
+    path.rename(tmp_path / "cached")
+    path.symlink_to(tmp_path / "cached")
+    assert everything(open_records(folder)) == before
+
+
+@pytest.fixture
+def other(make_subset: MakeSubset, tmp_path: Path) -> Path:
+    """Another data set of as many drawings, sizes and names."""
+    drawings = {name: random_drawings(30, SIDE, seed=99 + len(name)) for name in CATEGORIES}
+    made = make_subset(drawings, **{"split.train": 0.5, "split.validation": 0.3, "split.test": 0.2})
+    place = tmp_path / "other"
+    records.write(RecordsParams(shard_mebibytes=0.0004, seed=1), made, place)
+    return place
+
+
+def test_shards_and_manifests_of_two_data_sets_do_not_mix(folder: Path, other: Path) -> None:
+    path = smallest(folder)
+    shutil.copy(sorted(other.glob(f"{path.name.partition('-')[0]}-*"))[0], path)
+    with pytest.raises(WrongInputError, match=rf"{path.name}: not the shard of"):
+        open_records(folder)
+    shutil.copy(other / "manifest.json", folder / "manifest.json")
+    with pytest.raises(WrongInputError, match=r"\.tfrecord: not the shard of"):
+        open_records(folder)
+
+
+def test_a_shard_vanishing_after_it_was_opened_is_named(folder: Path) -> None:
+    found = open_records(folder)
+    path = smallest(folder)
+    path.unlink()
+    with pytest.raises(WrongInputError, match=rf"{folder}: a shard cannot be read \(.*No such"):
+        read(found, path)
+
+
+def test_what_is_no_fault_of_the_shards_stays_what_it_is(folder: Path) -> None:
+    found = open_records(folder)
+    for error in (ZeroDivisionError("ours"), tf.errors.InvalidArgumentError(None, None, "ours")):
+        with pytest.raises(type(error), match="ours"), found.reading():
+            raise error
+
+
+def test_records_of_other_drawings_than_the_params_are_not_trained_on(
+    folder: Path, tiny: Params, make_params: MakeParams
+) -> None:
+    assert open_records(folder, tiny.data).categories == list(CATEGORIES)
+    for change, message in (
+        ({"data.categories": ("zigzag", "cat", "apple")}, "'apple', 'fish'"),
+        ({"data.categories": ("zigzag", "cat")}, "'fish'"),
+        ({"data.categories": ("cat", "zigzag", "fish")}, "another order"),
+        ({"data.source": "quickdraw", "data.categories": CATEGORIES}, "the source 'doodles'"),
+    ):
+        with pytest.raises(WrongInputError, match=f"{folder}: .*{message}.*; run: dvc repro"):
+            open_records(folder, make_params(change).data)
+
+
+def ways(value: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to every value, lists and objects included."""
+    inner: list[tuple[Any, ...]] = [before] if before else []
+    pairs = dict(enumerate(value)) if isinstance(value, list) else value
+    for key, one in pairs.items() if isinstance(pairs, dict) else ():
+        inner += ways(one, (*before, key))
+    return inner
+
+
+STRANGE: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        *(None, True, False, 0, -1, 1, 2, 3, 2**31, 2**63, 10**30, 0.5, 1e308, -1e-9),
+        *(float("nan"), float("inf"), "", "x", "1", "../x", "/etc/passwd", "a/b", "\0", "\ud800"),
+        *("x" * 10_000, "<script>", "\x1b[2J", [], {}, [[]], [{}], {"a": 1}, [0], ["cat"]),
+        *("0" * 64, "zigzag", "train-00000-of-00001.tfrecord", "cat.npy", "manifest.json"),
+    ]
+)
+
+
+@st.composite
+def mutants(draw: st.DrawFn, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The manifest with one thing wrong: changed, gone, twice, in another order, or renamed."""
+    mutant = copy.deepcopy(manifest)
+    way = draw(st.sampled_from(ways(manifest)))
+    parent = mutant
+    for key in way[:-1]:
+        parent = parent[key]
+    kind = draw(st.sampled_from(["strange", "gone", "twice", "order", "nudged", "key"]))
+    value = parent[way[-1]]
+    if kind == "gone":
+        del parent[way[-1]]
+    elif kind == "twice" and isinstance(value, list):
+        parent[way[-1]] = value + value[:1]
+    elif kind == "order" and isinstance(value, list):
+        parent[way[-1]] = value[::-1]
+    elif kind == "nudged" and type(value) in (int, str):
+        parent[way[-1]] = value + 1 if isinstance(value, int) else value[:-1]
+    elif kind == "key" and isinstance(parent, dict):
+        parent[draw(st.sampled_from(["x", "", "__class__"]))] = parent.pop(way[-1])
+    else:
+        parent[way[-1]] = draw(STRANGE)
+    return mutant
+
+
+def copied(folder: Path, factory: pytest.TempPathFactory, mutant: dict[str, Any]) -> Path:
+    """The folder, with another manifest, where the last one was."""
+    place = factory.getbasetemp() / f"mutant {folder.name}"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(folder, place)
+    (place / "manifest.json").write_text(json.dumps(mutant))
+    return place
+
+
+def named(message: str, place: Path) -> bool:
+    """Whether the message names something of the folder, in a few printable words."""
+    return str(place) in message and message.isprintable() and len(message) < 1500
+
+
+@settings(max_examples=150)
+@given(data=st.data(), fit=st.booleans())
+def test_any_edit_of_the_records_manifest_is_refused_or_harmless(
+    written: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, fit: bool
+) -> None:
+    original = manifest_of(written)
+    mutant = data.draw(mutants(original))
+    if fit and "digest" in mutant:
+        mutant["digest"] = digest({key: v for key, v in mutant.items() if key != "digest"})
+    place = copied(written, tmp_path_factory, mutant)
+    if message := refusal(lambda: open_records(place)):
+        assert named(message, place)
+        return
+    found = open_records(place)
+    assert fit or mutant == original
+    # What does open is of the same drawings: names and licences are all that may differ.
+    assert everything(found) == everything(open_records(written))
+    assert found.shape == (SIDE, SIDE, 1)
+    assert len(set(found.categories)) == len(CATEGORIES)
+    assert all(found.examples(split) == original["splits"][split]["examples"] for split in SPLITS)
+    assert isinstance(found.manifest["synthetic"], bool)
+    assert all(type(found.manifest[k]) is str for k in ("source", "licence", "attribution"))
+
+
+def tree(place: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(place)): path.read_bytes()
+        for path in sorted(place.rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    }
+
+
+def said(place: Path, *, made: Path) -> None:
+    """Facts that are handed on are of the types that the stages after it want."""
+    found = manifest_of(place)
+    assert isinstance(found["synthetic"], bool), made
+    assert all(type(found[name]) is str for name in ("source", "licence", "attribution"))
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_any_edit_of_the_raw_manifest_is_refused_or_harmless(
+    raw: Path,
+    chosen: Path,
+    tiny: Params,
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+) -> None:
+    place = copied(raw, tmp_path_factory, data.draw(mutants(manifest_of(raw))))
+    made = tmp_path_factory.getbasetemp() / "made of raw"
+    shutil.rmtree(made, ignore_errors=True)
+    if message := refusal(lambda: subset.preprocess(tiny, place, made)):
+        assert named(message, place)
+        assert not made.exists()
+        return
+    assert tree(made) == tree(chosen)
+    said(made, made=place)
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_any_edit_of_the_subset_manifest_is_refused_or_harmless(
+    chosen: Path, written: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    original = manifest_of(chosen)
+    mutant = data.draw(mutants(original))
+    place = copied(chosen, tmp_path_factory, mutant)
+    made = tmp_path_factory.getbasetemp() / "made of subset"
+    shutil.rmtree(made, ignore_errors=True)
+    if message := refusal(
+        lambda: records.write(RecordsParams(shard_mebibytes=0.0004, seed=1), place, made)
+    ):
+        assert named(message, place)
+        assert not made.exists()
+        return
+    said(made, made=place)
+    if mutant["categories"] == original["categories"]:
+        assert tree(made) == tree(written)
+    open_records(made)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe{}",
+        bytes(range(256)),
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b'{"digest": ' + b"9" * 10_000 + b"}",
+        b'{"a": 1}{"b": 2}',
+    ],
+)
+@pytest.mark.parametrize("kind", ["raw", "subset", "records"])
+def test_a_manifest_that_is_no_manifest_is_named(
+    tmp_path: Path, tiny: Params, kind: str, content: bytes
+) -> None:
+    (tmp_path / "manifest.json").write_bytes(content)
+    with pytest.raises(WrongInputError) as caught:
+        opened(kind, tmp_path, tiny)
+    assert str(caught.value).startswith(f"{tmp_path / 'manifest.json'}: ")
+    assert len(str(caught.value)) < 1500
+
+
+def opened(kind: str, folder: Path, tiny: Params) -> object:
+    place = folder / "made"
+    if kind == "raw":
+        return subset.preprocess(tiny, folder, place)
+    if kind == "subset":
+        return records.write(tiny.records, folder, place)
+    return open_records(folder)
+
+
+@pytest.mark.parametrize("kind", ["raw", "subset", "records"])
+@pytest.mark.parametrize("what", ["folder", "pipe", "loop", "huge"])
+def test_a_manifest_that_is_no_file_or_too_large_is_named_at_once(
+    tmp_path: Path, tiny: Params, kind: str, what: str
+) -> None:
+    path = tmp_path / "manifest.json"
+    if what == "folder":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "loop":
+        path.symlink_to(path)
+    else:
+        with path.open("wb") as file:
+            file.truncate(10 << 30)  # ten GiB that take no room on disk, and would in memory
+    with pytest.raises(WrongInputError, match=r"manifest\.json: "):
+        opened(kind, tmp_path, tiny)
+
+
+def test_records_open_without_tensorflow(written: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from quickspine.dataset.reader import open_records;"
+        "open_records(Path(sys.argv[1])); print('tensorflow' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(written)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stdout == "False\n"
+
+
+DOORS = ("train", "finetune", "evaluate")
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_real_door_refuses_a_damaged_shard_before_tensorflow(
+    folder: Path, tmp_path: Path, door: str
+) -> None:
+    project = tmp_path / "project"
+    (project / "data").mkdir(parents=True)
+    text = (ROOT / "params.yaml").read_text()
+    start, rest = text.split("  categories:", 1)
+    rest = rest[rest.index("  drawings_per_category") :]
+    (project / "params.yaml").write_text(f"{start}  categories: {json.dumps(CATEGORIES)}\n{rest}")
+    folder.rename(project / "data/records")
+    path = smallest(project / "data/records")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    code = (
+        "import atexit, runpy, sys; "
+        "atexit.register(lambda: print('tensorflow' in sys.modules)); "
+        f"runpy.run_module('pipeline.{door}', run_name='__main__', alter_sys=True)"
+    )
+    more = [] if door == "evaluate" else ["--head", "spinal", "--seed", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *more],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "False\n"), done.stderr
+    name = door if door == "evaluate" else f"{door}-spinal-1"
+    assert done.stderr.startswith(f"{name}: data/records/{path.name}: not the shard of ")
+    assert done.stderr.count("\n") == 1
+    # No model, no run, no evaluation: only the lock that it held.
+    left = {str(found.relative_to(project)) for found in project.rglob("*") if found.is_file()}
+    assert {name for name in left if not name.startswith("data/")} == {
+        "params.yaml",
+        f".quickspine/locks/{name}.lock",
+    }
