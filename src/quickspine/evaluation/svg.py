@@ -39,13 +39,19 @@ def inline(document: str, name: str, title: str) -> str:
     box = re.search(r'viewBox="([^"]*)"', head)
     if box is None:
         raise ValueError(f"an SVG of matplotlib has a viewBox. Received: {head[:200]}")
-    used = set(re.findall(r"#([A-Za-z][\w.-]*)\)", rest)) | set(
-        re.findall(r'href="#([^"]+)"', rest)
-    )
-    rest = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", rest)
-    rest = re.sub(r'(url\(|href=")#', rf"\g<1>#{name}-", rest)
     rest = re.sub(r"<metadata>.*?</metadata>\s*", "", rest, flags=re.DOTALL)
-    rest = rest.replace(INK, "currentColor").replace(f"fill: {PAPER}", "fill: none")
+    tags = "".join(re.findall(r"<[^>]*>", rest))
+    used = {*re.findall(r"#([A-Za-z][\w.-]*)\)", tags), *re.findall(r'href="#([^"]+)"', tags)}
+
+    def changed(tag: re.Match[str]) -> str:
+        text = re.sub(
+            r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", tag[0]
+        )
+        text = re.sub(r'(url\(|href=")#', rf"\g<1>#{name}-", text)
+        return text.replace(INK, "currentColor").replace(f"fill: {PAPER}", "fill: none")
+
+    # In tags only: between them stand names, which may look like anything.
+    rest = re.sub(r"<[^>]*>", changed, rest)
     label, width = html.escape(title), 1.5 * float(box[1].split()[2])  # points; larger is coarse
     return (
         f'<svg role="img" aria-label="{label}" viewBox="{box[1]}" style="max-width: {width:.0f}px" '
