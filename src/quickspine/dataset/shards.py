@@ -131,14 +131,14 @@ def check_records(path: Path, examples: int, pixels: int, categories: int) -> No
 
 def _starts(content: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Where each record begins."""
-    starts, position = [], 0
-    while position < len(content):
+    starts, position, size = [], 0, len(content)
+    data, unpack = content.data, HEAD.unpack_from
+    while position < size:
         starts.append(position)
-        if position + HEAD.size > len(content):
+        if position + HEAD.size > size:
             raise ValueError("it ends inside a record")
-        length, _ = HEAD.unpack(content[position : position + HEAD.size].tobytes())
-        position += HEAD.size + length + TAIL
-    if position > len(content):
+        position += HEAD.size + unpack(data, position)[0] + TAIL
+    if position > size:
         raise ValueError("it ends inside a record")
     return np.array(starts, np.int64)
 
