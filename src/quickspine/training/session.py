@@ -7,13 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from quickspine.dataset import SPLITS
-<<<<<<< HEAD
-from quickspine.dataset.reader import RecordSet, open_records
+from quickspine.dataset.reader import RecordSet
 from quickspine.errors import WrongInputError
 from quickspine.files import read_json
-=======
-from quickspine.dataset.reader import RecordSet
->>>>>>> 23c906c (Data and models are refused before TensorFlow starts, and down to what they mean)
 from quickspine.params import Params
 from quickspine.tracking import tracked_run
 from quickspine.training import devices, finetune, outputs, scratch
