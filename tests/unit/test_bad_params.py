@@ -68,7 +68,7 @@ NEVER = (
 )
 # Nor any key with a number or a switch these: words of YAML 1.1, and numbers in quotes.
 NO_NUMBERS = (
-    *("yes", "off", "'1'", "'0.1'", "1_000", "12:30:45", "0b11", "'0o17'", "0x", "+-1"),
+    *("yes", "off", "'1'", "'0.1'", "12:30:45", "'0o17'", "0x", "+-1"),
     *(
         "[]",
         "''",
