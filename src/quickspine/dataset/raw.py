@@ -39,9 +39,10 @@ class Raw:
             self._digests = [str(entry["sha256"]) for entry in chosen]
             self.rows = [int(entry["rows"]) for entry in chosen]
         except KeyError as error:
-            raise WrongInputError(f"{path}: lacks {error}; run: dvc repro -f fetch") from None
+            raise WrongInputError(f"{path}: lacks {error!s:.80}; run: dvc repro -f fetch") from None
         except (TypeError, ValueError, OverflowError) as error:
-            raise WrongInputError(f"{path}: damaged ({error}); run: dvc repro -f fetch") from None
+            reason = f"{error!s:.200}"
+            raise WrongInputError(f"{path}: damaged ({reason}); run: dvc repro -f fetch") from None
         self.categories = categories
 
     def check(self) -> None:
@@ -145,5 +146,5 @@ def side_of(manifest: dict[str, Any]) -> int:
     """Pixels a side of the drawings. Raises KeyError or ValueError where that is not there."""
     side = manifest["side"]
     if type(side) is not int or not 1 <= side <= MAX_SIDE:
-        raise ValueError(f"side: {side!r}")
+        raise ValueError(f"side: {side!r:.80}")
     return side

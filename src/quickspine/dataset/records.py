@@ -68,7 +68,7 @@ def _source(path: Path) -> dict[str, Any]:
                 raise ValueError(f"the categories of {split} do not sum to its drawings")
     except (KeyError, TypeError, ValueError) as error:
         raise WrongInputError(
-            f"{path}: damaged ({error!r}); run: dvc repro -f preprocess"
+            f"{path}: damaged ({error!r:.200}); run: dvc repro -f preprocess"
         ) from None
     return source
 
