@@ -333,7 +333,7 @@ with tracked_run(params, stage="train", head="spinal", seed=1) as run:
 @contextlib.contextmanager
 def training(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
     """A training whose run is in the store; with an argument, one that has just begun."""
-    child = python(TRAINING, folder, arguments=arguments)
+    child = python(TRAINING, folder, arguments=arguments, start_new_session=True)
     assert child.stdout is not None
     assert child.stdout.readline() == "training\n", child.communicate()
     relays = psutil.Process(child.pid).children()
@@ -425,7 +425,7 @@ main("train", "Trains.", work)
 
 def test_ctrl_c_marks_the_run(project: Path) -> None:
     with training(project) as child:
-        child.send_signal(signal.SIGINT)
+        os.killpg(child.pid, signal.SIGINT)  # as a terminal does
         assert child.wait(timeout=30) == -signal.SIGINT
     assert only_run().info.status == "KILLED"
     assert journals(project) == []
