@@ -75,9 +75,11 @@ def whole_folder(place: Path) -> Iterator[Path]:
     """
     with naming(_final(place)):
         place.parent.mkdir(parents=True, exist_ok=True)
+        old = place.parent / f"{PARTIAL}{place.name}-old"
+        if old.exists() and not place.exists():  # killed between the two renames
+            old.rename(place)
         _sweep(place)
         partial = place.parent / f"{PARTIAL}{place.name}-{os.getpid()}"
-        old = place.parent / f"{PARTIAL}{place.name}-old"
         partial.mkdir()
         try:
             yield partial

@@ -193,6 +193,16 @@ def test_what_stands_half_replaced_never_wins_over_what_is_there(tmp_path: Path)
     assert names(tmp_path) == ["a"]
 
 
+def test_what_was_there_before_a_kill_between_the_renames_comes_back(tmp_path: Path) -> None:
+    place = filled(tmp_path / "a", "there")
+    place.rename(tmp_path / ".partial-a-old")
+    (tmp_path / ".partial-a-12").mkdir()  # what was to follow
+    with pytest.raises(ZeroDivisionError), whole_folder(place):
+        raise ZeroDivisionError
+    assert content(place) == "there"
+    assert names(tmp_path) == ["a"]
+
+
 def test_a_file_in_place_of_a_folder_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a file")
     assert content(filled(tmp_path / "a", "new")) == "new"

@@ -17,6 +17,9 @@ from quickspine.evaluation.models import answer, labels_of
 from quickspine.evaluation.trained import Trained
 from quickspine.files import whole_folder, write_json
 from quickspine.params import Params
+from quickspine.space import need_space
+
+FIGURES = 4_000_000  # bytes, at the most, of plots and report
 
 
 def evaluate(
@@ -38,10 +41,15 @@ def evaluate(
         place: the folder of the evaluation, written whole or not at all.
         contact_sheet: a PNG to show in the report.
 
+    Raises:
+        NoSpaceError: before the first model is run, where the disk has no room for the rest.
+
     Returns:
         What `metrics.json` holds, and the test metrics of each model by model digest.
     """
     labels = labels_of(records)
+    logits = len(labels) * len(records.categories) * 4
+    need_space(place, len(trained) * logits + FIGURES, "train fewer seeds")
     runs = []
     for model in tqdm(trained, desc="evaluate", unit="model", leave=False, disable=None):
         keras.utils.clear_session()

@@ -3,6 +3,7 @@
 MLflow runs this file to load a model; nothing in quickspine imports it.
 """
 
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -17,13 +18,9 @@ class KerasModel(PythonModel):  # type: ignore[misc] # MLflow ships no types tha
 
     def load_context(self, context: Any) -> None:
         """Load the very file that the training wrote, without running code from inside it."""
-        import keras
+        from quickspine.training.model_file import load
 
-        import quickspine.nets.heads
-        import quickspine.nets.normalisation  # noqa: F401 - both register their layers
-
-        path = context.artifacts["model"]
-        self.model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        self.model = load(Path(context.artifacts["model"]))
 
     # Bare `np.ndarray`: MLflow takes any other hint for a schema of its own, and warns; the
     # schema here is the signature.
