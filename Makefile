@@ -28,7 +28,7 @@ repro: setup  ## Run what is not up to date: fetch, preprocess, tfrecords, train
 	@dvc repro
 
 test: setup  ## Run all tests (QUICKDRAW_MIRROR=folder adds those on real drawings)
-	@python -m pytest -q
+	@python -m pytest -q --numprocesses $(or $(JOBS),2) --dist loadfile
 
 test-unit: setup  ## Run the unit tests only
 	@python -m pytest -q tests/unit
