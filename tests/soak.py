@@ -36,7 +36,8 @@ from tests.func.project import Project, environment, new
 
 KILLS = ("the whole group", "dvc alone", "the stage alone")
 STOP = "the stage, by SIGTERM"
-SETTINGS = {  # the trainings take longer than their start, so that they are struck too
+SETTINGS = {  # trainings take longer than their start, so that they are struck too
+    "heads": ["spinal"],  # every stage once
     "data.drawings_per_category": 240,
     "train.epochs": 12,
     "finetune.head_epochs": 10,
