@@ -56,3 +56,7 @@ def test_dropout_and_normalisation_work_with_an_empty_share(found: dict[str, Any
     assert result["finite"]
     assert all(entry["loss"] < 3 for entry in result["together"])
     assert [round(entry["accuracy"] * 15, 6) % 1 for entry in result["together"]] == [0, 0]
+
+
+def test_a_training_killed_on_two_replicas_ends_with_the_same_bits(found: dict[str, Any]) -> None:
+    assert found["resumed"]["equal"]

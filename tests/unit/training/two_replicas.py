@@ -5,10 +5,13 @@ Logical devices must be set before TensorFlow starts, hence a program that test_
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,7 +24,8 @@ from quickspine.dataset.reader import open_records
 from quickspine.nets import pretrained
 from quickspine.nets.heads import SpinalHead
 from quickspine.params import Params
-from quickspine.training import features
+from quickspine.training import checkpoints, features, loop, step
+from quickspine.training.checkpoints import Checkpoint
 from quickspine.training.devices import Device
 from quickspine.training.finetune import finetune
 from quickspine.training.loop import Task, fit
@@ -33,9 +37,16 @@ LABELS = np.random.default_rng(1).integers(0, 3, 15)
 
 
 def head(
-    device: Device, batch: int, *, plain: bool = True, generated: bool = False, **settings: Any
+    device: Device,
+    batch: int,
+    *,
+    plain: bool = True,
+    generated: bool = False,
+    checkpoint: Checkpoint | None = None,
+    **settings: Any,
 ) -> Any:
     """Train a spinal head on all rows for two epochs."""
+    keras.utils.clear_session()  # names count from the start, and dropout depends on them
     with device.strategy.scope():
         inputs = keras.Input((9,))
         outputs = SpinalHead(3, width=5, sub_layers=2, seed=3, name="head", **settings)(inputs)
@@ -51,6 +62,7 @@ def head(
         epochs=2,
         schedule=Cosine(0.1 if plain else 0.01, 8),
         seed=1,
+        checkpoint=checkpoint,
     )
     with mock.patch("keras.optimizers.Adam", plain_descent if plain else keras.optimizers.Adam):
         fitted = fit(task, device, lambda entry: None)
@@ -60,6 +72,34 @@ def head(
 def plain_descent(rate: float, epsilon: float) -> keras.optimizers.Optimizer:
     """Stands for Adam, which would hide gradients that are twice too large."""
     return keras.optimizers.SGD(rate)
+
+
+def resumed(device: Device, place: Path) -> bool:
+    """Whether a training that was killed on two replicas ends with the bits of one that was not."""
+    train = partial(head, device, 5, plain=False, dropout=0.3, batch_norm=True, generated=True)
+    whole, course = train()
+    real, steps = step.compiled_step, itertools.count()
+
+    def struck(*given: Any) -> Any:
+        compiled = real(*given)
+
+        def one(batch: Any) -> Any:
+            if next(steps) == 4:
+                raise ZeroDivisionError
+            return compiled(batch)
+
+        return one
+
+    kept = Checkpoint("two", place, {})
+    with (
+        mock.patch.object(loop, "compiled_step", struck),
+        mock.patch.object(checkpoints, "EVERY_S", 0.0),
+        contextlib.suppress(ZeroDivisionError),
+    ):
+        train(checkpoint=kept)
+    weights, history = train(checkpoint=kept)
+    same = [a.tobytes() == b.tobytes() for a, b in zip(weights, whole, strict=True)]
+    return all(same) and history == course and kept.resumed == "epoch 2, step 2"
 
 
 def tiny(name: str, weights: str, image_size: int) -> keras.Model:
@@ -102,6 +142,7 @@ def main() -> None:
             expected, found[name]["alone"] = train(one)
             pairs = zip(weights, expected, strict=True)
             found[name]["furthest"] = float(max(np.abs(a - b).max() for a, b in pairs))
+    found["resumed"] = {"equal": resumed(two, folder.parent / "two.checkpoint")}
     print(json.dumps(found))
 
 
