@@ -1,14 +1,16 @@
-"""TensorFlow's start-up chatter, kept from the terminal unless something went wrong."""
+"""What reaches the terminal: no start-up chatter, and no end of the work for want of one."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -24,6 +26,8 @@ def held_back() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
+        except KeyboardInterrupt:  # a signal to stop says nothing about TensorFlow
+            raise
         except BaseException:
             held.seek(0)
             os.write(terminal, held.read())
@@ -32,6 +36,36 @@ def held_back() -> Iterator[None]:
             _flush()
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+class _Unheard(io.FileIO):
+    """A file whose readers may leave, or whose disk may be full: what is lost is talk."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def never_stop_for_output() -> None:
+    """Let stdout and stderr swallow what they cannot write.
+
+    A closed `less` or a full disk behind a log must not end hours of training.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or stream is not getattr(sys, f"__{name}__"):
+            continue  # closed, or somebody else's
+        raw = _Unheard(stream.fileno(), "w", closefd=False)
+        text = io.TextIOWrapper(
+            io.BufferedWriter(raw),
+            encoding=stream.encoding,
+            errors=stream.errors,
+            line_buffering=stream.line_buffering or name == "stderr",
+        )
+        setattr(sys, name, text)
+        setattr(sys, f"__{name}__", text)
 
 
 def _flush() -> None:

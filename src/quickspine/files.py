@@ -73,6 +73,8 @@ def whole_folder(place: Path) -> Iterator[Path]:
     Raises:
         NoSpaceError: in place of whichever error the block raises when the disk becomes full.
     """
+    if place.is_symlink():  # to another disk: what is behind it is replaced, not the link
+        place = place.resolve()
     with naming(_final(place)):
         place.parent.mkdir(parents=True, exist_ok=True)
         old = place.parent / f"{PARTIAL}{place.name}-old"
@@ -91,7 +93,8 @@ def whole_folder(place: Path) -> Iterator[Path]:
                 place.rename(old)
             partial.rename(place)
             _sync(place.parent)
-            shutil.rmtree(old, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                _sweep(place)
         finally:
             if old.exists() and not place.exists():  # interrupted between the two renames
                 old.rename(place)

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from typing import Any
 
 SHELLS = {"sh", "bash", "dash", "ash", "zsh", "ksh", "fish"}
 LOOK_S = 0.5  # seconds between two looks
@@ -28,6 +29,8 @@ def stop_when_orphaned() -> None:
         if ancestor.name() not in SHELLS:
             break
     parent = os.getppid()
+    # Who takes in orphans has taken in this one already: its dvc died while this was starting.
+    adopted = not watched or (watched[-1].pid == 1 and not _may_be_dvc(watched[-1]))
 
     def alive(process: psutil.Process) -> bool:
         try:
@@ -36,9 +39,15 @@ def stop_when_orphaned() -> None:
             return False
 
     def watch() -> None:
-        while os.getppid() == parent and all(map(alive, watched)):
+        while not adopted and os.getppid() == parent and all(map(alive, watched)):
             time.sleep(LOOK_S)
         print(f"{os.environ['DVC_STAGE']}: its dvc is gone; stopping", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="orphan", daemon=True).start()
+
+
+def _may_be_dvc(process: Any) -> bool:
+    """Whether process 1, as a container's, is DVC itself, or a Python that uses it."""
+    command = " ".join(process.cmdline())
+    return "dvc" in command or "python" in command

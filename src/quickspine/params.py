@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -157,6 +158,9 @@ class Evaluate(Section):
     seed: Seed
 
 
+STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
+
+
 class Tracking(Section):
     """Where MLflow keeps the runs."""
 
@@ -164,6 +168,22 @@ class Tracking(Section):
     experiment: Annotated[str, Field(min_length=1, max_length=200)]
     uri: Annotated[str, Field(min_length=1, max_length=4096)] | None
     system_metrics: bool
+
+    @field_validator("uri")
+    @classmethod
+    def _of_a_store(cls, uri: str | None) -> str | None:
+        if uri is None:
+            return uri
+        try:
+            parts = urlsplit(uri)
+            _ = parts.port
+        except ValueError as error:
+            raise ValueError(f"no URL ({error})") from None
+        kind = parts.scheme.partition("+")[0]
+        if kind not in STORES or (kind in ("http", "https") and not parts.hostname):
+            listed = ", ".join(f"{each}://" for each in STORES)
+            raise ValueError(f"not a store of MLflow's: it begins with one of {listed}")
+        return uri
 
 
 class Params(Section):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 import difflib
 import json
+import re
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+USER = re.compile(r"://[^\s/?#]*@")
 MAX_SHOWN = 20  # lines of an error, or categories in one: a whole file of them helps nobody
 
 
@@ -29,13 +31,14 @@ def _heard(details: list[ErrorDetails]) -> list[ErrorDetails]:
 
 
 def shown(value: Any) -> str:
-    """A value as it stands in the file, cut where it is long."""
+    """A value as it stands in the file, without users and passwords, cut where it is long."""
     if isinstance(value, datetime.date):
         return f"{value}, a date; put it in quotes"
     try:
         text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
     except (TypeError, ValueError):  # keys that are dates; numbers of thousands of digits
         text = f"a {type(value).__name__}"
+    text = USER.sub("://***@", text)
     return text if len(text) <= 80 else text[:77] + "..."
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 from quickspine.errors import NoSpaceError, WrongInputError
 
 RESERVE = 8_000_000  # bytes that are left free: for manifests, logs, and ends of blocks
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+# DVC removes the outputs of a stage before it runs.
+UNTOUCHED = "what was there before is untouched, or comes back with: dvc checkout"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no disk, no quota, a limit on files' sizes
 
 
@@ -26,9 +29,11 @@ def need_space(place: Path, needed: int, remedy: str) -> None:
         remedy: what would do other than more room, such as "ask for fewer drawings".
 
     Raises:
-        NoSpaceError: if `needed` and a small reserve are not free.
+        NoSpaceError: if `needed` and a small reserve are not free, or nothing can be written.
     """
     folder = next(parent for parent in (place, *place.absolute().parents) if parent.is_dir())
+    if not os.access(folder, os.W_OK):
+        raise NoSpaceError(f"{place}: {folder} cannot be written to; make it writable")
     free = shutil.disk_usage(folder).free
     if max(0, needed) + RESERVE > free:
         raise NoSpaceError(
@@ -43,7 +48,7 @@ def amount(size: int) -> str:
 
 
 @contextlib.contextmanager
-def naming(place: Path, kept: str = "what was there before is untouched") -> Iterator[None]:
+def naming(place: Path, kept: str = UNTOUCHED) -> Iterator[None]:
     """Name `place` where the disk becomes full in this block, whichever library finds out.
 
     Raises:
@@ -66,6 +71,8 @@ def explained(error: BaseException) -> str | None:
     if reason is not None:
         place = error.filename if isinstance(error, OSError) else None
         return _told(str(place or Path.cwd()), reason, "nothing half-made was kept")
+    if isinstance(error, OSError) and error.errno in REFUSED and error.filename is not None:
+        return f"{error.filename}: {error.strerror}; put that right and run this again"
     # TensorFlow's own class, by name: it is not imported for the sake of an error.
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         first = str(error).partition("\n")[0]

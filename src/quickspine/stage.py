@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from quickspine.chatter import start_tensorflow
+from quickspine.chatter import never_stop_for_output, start_tensorflow
 from quickspine.errors import WrongInputError
 from quickspine.files import lock
 from quickspine.orphan import stop_when_orphaned
@@ -49,10 +49,11 @@ def main(
         parser.add_argument("--head", required=True, help="one of `heads` in the params")
         parser.add_argument("--seed", required=True, type=int, help="one of `seeds`")
     args = parser.parse_args()
-    stop_by_exception()
-    stop_when_orphaned()
     name = f"{stage}-{args.head}-{args.seed}" if trains else stage
     try:
+        stop_by_exception()
+        never_stop_for_output()
+        stop_when_orphaned()
         params = load(args.params)
         if trains:
             _check_choice("head", args.head, params.heads)

@@ -206,6 +206,17 @@ def test_what_was_there_before_a_kill_between_the_renames_comes_back(tmp_path: P
 def test_a_file_in_place_of_a_folder_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a file")
     assert content(filled(tmp_path / "a", "new")) == "new"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_link_to_another_disk_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "large").mkdir()
+    filled(tmp_path / "large" / "a", "old")
+    (tmp_path / "a").symlink_to(tmp_path / "large" / "a")
+    assert content(filled(tmp_path / "a", "new")) == "new"
+    assert (tmp_path / "a").is_symlink()
+    assert names(tmp_path / "large") == ["a"]
+    assert names(tmp_path) == ["a", "large"]
 
 
 json_values = st.recursive(

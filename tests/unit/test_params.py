@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from quickspine import categories
@@ -372,3 +373,38 @@ def test_a_damaged_file_loads_or_is_refused_and_nothing_else(
     place.write_bytes(text.encode("utf-8", errors="surrogatepass"))
     with contextlib.suppress(WrongInputError):
         load(place)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("http://[::1", "http://", "https:///path", "http://host:port", "javascript:alert(1)"),
+        *("ftp://me:hidden@host/", "mlruns", "file:mlruns"),
+    ],
+)
+def test_a_tracking_uri_that_is_no_store_is_refused(
+    make_params: Callable[..., Params], uri: str
+) -> None:
+    with pytest.raises(ValidationError, match=r"tracking\.uri"):
+        make_params({"tracking.uri": uri})
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("http://127.0.0.1:5000", "https://me:word@host/path", "sqlite:///runs.db"),
+        *("postgresql+psycopg2://me@host/db", "mysql://host/db"),
+    ],
+)
+def test_a_tracking_uri_of_a_store_is_taken(make_params: Callable[..., Params], uri: str) -> None:
+    assert make_params({"tracking.uri": uri}).tracking.uri == uri
+
+
+def test_a_password_in_a_wrong_uri_is_not_shown(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "params.yaml").read_text()
+    assert "uri: null" in text
+    (tmp_path / "params.yaml").write_text(text.replace("uri: null", "uri: ftp://me:hidden@host/"))
+    with pytest.raises(WrongInputError, match=r"tracking\.uri: not a store") as caught:
+        load(tmp_path / "params.yaml")
+    assert "hidden" not in str(caught.value)
+    assert "ftp://***@host" in str(caught.value)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
-import threading
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from quickspine import signals
-from quickspine.signals import STOPPING, held_back, stop_by_exception
+from quickspine.signals import STOPPING, Stopped, held_back, stop_by_exception
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def test_a_signal_is_an_exception_once(
         signal.raise_signal(number)
     signal.raise_signal(signal.SIGTERM)  # while the first is being answered
     monkeypatch.setattr(signals, "AGAIN_S", 0.0)
-    with pytest.raises(KeyboardInterrupt):  # it hangs: the user means it
+    with pytest.raises(Stopped):  # it hangs: the user means it
         signal.raise_signal(number)
 
 
@@ -40,40 +41,43 @@ def test_nohup_is_respected_and_a_background_job_hears_ctrl_c() -> None:
     signal.raise_signal(signal.SIGHUP)
     with held_back():
         signal.raise_signal(signal.SIGHUP)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("number", STOPPING)
-def test_held_back_until_the_end_of_the_block(number: signal.Signals) -> None:
+def test_held_back_until_the_end_of_the_outermost_block(number: signal.Signals) -> None:
     stop_by_exception()
-    handlers = [signal.getsignal(each) for each in STOPPING]
     done = []
-    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - what comes after the signal is the point
+    with pytest.raises(Stopped):  # noqa: PT012 - what comes after the signal is the point
         with held_back():
-            signal.raise_signal(number)
-            done.append("the rest")
+            with held_back():
+                signal.raise_signal(number)
+                done.append("the rest")
+            done.append("of both")
         done.append("never")
-    assert done == ["the rest"]
-    assert [signal.getsignal(each) for each in STOPPING] == handlers
+    assert done == ["the rest", "of both"]
+    with held_back():  # nothing is left over
+        pass
 
 
-def test_an_error_in_the_block_goes_on_and_the_handlers_are_back() -> None:
+def test_an_error_in_the_block_goes_on_and_signals_work_again() -> None:
     stop_by_exception()
-    handlers = [signal.getsignal(each) for each in STOPPING]
     with pytest.raises(ZeroDivisionError), held_back():
         raise ZeroDivisionError
-    assert [signal.getsignal(each) for each in STOPPING] == handlers
+    with pytest.raises(Stopped):
+        signal.raise_signal(signal.SIGTERM)
 
 
-def test_other_threads_are_left_alone() -> None:
-    done = []
-
-    def work() -> None:
-        with held_back():
-            done.append(threading.current_thread().name)
-
-    thread = threading.Thread(target=work, name="other")
-    thread.start()
-    thread.join()
-    assert done == ["other"]
+def test_the_exit_code_is_the_program_s_own() -> None:
+    """A bare KeyboardInterrupt that passes through `exec` ends CPython by SIGINT."""
+    program = """
+import os, signal, sys
+from quickspine.signals import stop_by_exception
+stop_by_exception()
+try:
+    exec("import os, signal; os.kill(os.getpid(), signal.SIGTERM)\\nwhile True: pass")
+except KeyboardInterrupt:
+    sys.exit(1)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 1

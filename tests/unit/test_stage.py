@@ -269,3 +269,80 @@ def test_an_orphan_of_dvc_stops_and_tidies_up(project: Path, shell: bool) -> Non
         "fetch: its dvc is gone; stopping\nfetch: interrupted; nothing half-made was kept\n"
     )
     assert list((project / "data").iterdir()) == []
+
+
+def test_an_orphan_from_its_very_start_stops_too(project: Path) -> None:
+    """Killed while its stage starts, DVC is gone before the stage looks for it."""
+    (project / "slow.py").write_text(SLOW)
+    command = f"{sys.executable} slow.py > said 2> errors &"  # the shell does not wait for it
+    subprocess.run(["/bin/sh", "-c", command], check=True, env={**os.environ, "DVC_STAGE": "fetch"})
+    deadline = time.monotonic() + 60
+    while "interrupted" not in (said := (project / "errors").read_text()):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.1)
+    assert said.startswith("fetch: its dvc is gone; stopping\n")
+
+
+TALKS = """
+import sys
+from pathlib import Path
+from quickspine import stage
+
+def work(params, args):
+    sys.stdin.read()
+    for number in range(10_000):
+        print("word", number, flush=True)
+        print("word", number, file=sys.stderr)
+    Path("done").touch()
+
+stage.main("fetch", "Fetch.", work)
+"""
+
+
+@pytest.mark.parametrize("where", ["closed", "full"])
+def test_nobody_listening_does_not_stop_the_work(project: Path, where: str) -> None:
+    """A closed `less`, or a full disk behind the log."""
+    if where == "full" and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with Path("/dev/full" if where == "full" else os.devnull).open("w") as full:
+        to = full if where == "full" else subprocess.PIPE
+        process = subprocess.Popen(
+            [sys.executable, "-c", TALKS], stdin=subprocess.PIPE, stdout=to, stderr=to
+        )
+        for pipe in (process.stdout, process.stderr, process.stdin):
+            if pipe is not None:
+                pipe.close()
+        assert process.wait(60) == 0
+    assert (project / "done").exists()
+
+
+@pytest.mark.parametrize("delay", [0.06, 0.12, 0.2, 0.4])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stage_stopped_while_it_starts_is_quiet(
+    project: Path, number: signal.Signals, delay: float
+) -> None:
+    """Wherever the signal meets it: no traceback, and no exit code but 1, or Python's own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.preprocess", "--params", str(ROOT / "params.yaml")],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},
+    )
+    time.sleep(delay)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    if process.returncode != -number:  # before a line of ours
+        assert "Traceback" not in errors
+        assert process.returncode in (1, 2)  # 2: it had already found that there is no data
+
+
+@pytest.mark.parametrize("folder", ["data", ".quickspine"])
+def test_a_file_where_a_folder_belongs_is_named(project: Path, folder: str) -> None:
+    (project / folder).write_text("a file")
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f": {folder}" in done.stderr
+    assert "put that right and run this again" in done.stderr

@@ -11,7 +11,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from quickspine.errors import WrongInputError
-from quickspine.files import read_json, sha256
+from quickspine.files import digest, read_json, sha256
 
 MAX_SIDE = 4096  # pixels
 CHUNK = 8192  # drawings read at once: 6.4 MB
@@ -44,6 +44,12 @@ class Raw:
             reason = f"{error!s:.200}"
             raise WrongInputError(f"{path}: damaged ({reason}); run: dvc repro -f fetch") from None
         self.categories = categories
+
+    def check_unchanged(self) -> None:
+        """Another `fetch` may have replaced the drawings while they were read."""
+        path = self.folder / "manifest.json"
+        if read_json(path, "fetch") != self.manifest:
+            raise WrongInputError(f"{path}: replaced while it was read; run this again")
 
     def check(self) -> None:
         """Compare every file with its digest and its number of drawings in the manifest."""
@@ -140,6 +146,11 @@ def facts_of(manifest: dict[str, Any]) -> dict[str, Any]:
         if type(text) is not str or not 0 < len(text) <= MAX_TEXT or not text.isprintable():
             raise ValueError(f"{name}: {text!r:.80}")
     return facts
+
+
+def split_digest(folder: Path, categories: int) -> str:
+    """Hex sha256 that names the drawings of a split, file by file."""
+    return digest([sha256(folder / f"{label:05d}.npy") for label in range(categories)])
 
 
 def side_of(manifest: dict[str, Any]) -> int:

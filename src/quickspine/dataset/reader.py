@@ -90,6 +90,16 @@ class RecordSet:
         data = data.map(lambda batch: parse(batch, self.shape), num_parallel_calls=2)
         return data.with_options(steady())
 
+    def check_unchanged(self) -> None:
+        """Another `tfrecords` may have replaced the shards while they were read.
+
+        Raises:
+            WrongInputError: if the manifest is another one now.
+        """
+        path = self.folder / "manifest.json"
+        if read_json(path, "tfrecords") != self.manifest:
+            raise WrongInputError(f"{path}: replaced while it was read; run this again")
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """Around all that reads the shards: what TensorFlow finds wrong with them is named.

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from quickspine.dataset import SPLITS
 from quickspine.dataset.example import Serialiser
-from quickspine.dataset.raw import CHUNK, FACTS, Drawings, facts_of
+from quickspine.dataset.raw import CHUNK, FACTS, Drawings, facts_of, split_digest
 from quickspine.errors import WrongInputError
 from quickspine.files import digest, read_json, sha256, whole_folder, write_json
 from quickspine.params import Records
@@ -64,6 +64,7 @@ def _source(path: Path) -> dict[str, Any]:
         for split in SPLITS:
             counts = source["splits"][split]["categories"]
             total = sum(counts[category] for category in source["categories"])
+            _ = str(source["splits"][split]["sha256"])
             if source["splits"][split]["drawings"] != total:
                 raise ValueError(f"the categories of {split} do not sum to its drawings")
     except (KeyError, TypeError, ValueError) as error:
@@ -98,6 +99,10 @@ def _write_split(
     row = np.dtype([("label", "<u4"), ("image", "u1", (pixels,))])
     dealt = [folder / f"dealt-{number:05d}" for number in range(count)]
     _deal(params, subset, split, source, row, dealt)
+    if split_digest(subset / split, len(source["categories"])) != source["splits"][split]["sha256"]:
+        raise WrongInputError(
+            f"{subset / split}: not the drawings that were written; run: dvc repro -f preprocess"
+        )
     shards = []
     for number, path in enumerate(dealt):
         rows = np.fromfile(path, row)

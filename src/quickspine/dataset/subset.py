@@ -15,7 +15,7 @@ from quickspine.dataset.column import Column
 from quickspine.dataset.content import digests, split_of
 from quickspine.dataset.duplicates import ENTRY, DuplicateFinder
 from quickspine.dataset.npy import GrowingNpy
-from quickspine.dataset.raw import Raw
+from quickspine.dataset.raw import Raw, split_digest
 from quickspine.errors import WrongInputError
 from quickspine.files import whole_folder, write_json
 from quickspine.params import Params
@@ -69,10 +69,15 @@ def preprocess(params: Params, raw_folder: Path, place: Path) -> dict[str, Any]:
             "blank": blank,
             "duplicates": repeated,
             "splits": {
-                name: {"drawings": sum(counts[name].values()), "categories": counts[name]}
+                name: {
+                    "drawings": sum(counts[name].values()),
+                    "categories": counts[name],
+                    "sha256": split_digest(folder / name, len(raw.categories)),
+                }
                 for name in SPLITS
             },
         }
+        raw.check_unchanged()
         write_json(folder / "manifest.json", manifest)
     return manifest
 

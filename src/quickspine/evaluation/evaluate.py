@@ -64,6 +64,7 @@ def evaluate(
         "validation": records.examples("validation"),
         "test": records.examples("test"),
     }
+    records.check_unchanged()
     metrics = summarise(runs, labels, records.categories, data, params.evaluate)
     with whole_folder(place) as folder:
         write_json(folder / "metrics.json", metrics)

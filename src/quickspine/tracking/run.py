@@ -42,6 +42,7 @@ class TrackedRun:
         self._name = ""
         self._has_model = False
         self._warned = False
+        self._lingers = False  # whether the recording goes on after the end of the run
 
     @property
     def tracked(self) -> bool:
@@ -185,6 +186,7 @@ class TrackedRun:
             told = background.finish(end, limit_s)
             reason = fault or f"not done {limit_s:.0f} s after its end"
             self._outcome = {"left": [reason]} if told is None else told
+            self._lingers = told is None and fault is None
         self._report(journal, whole)
 
     def _report(self, journal: Journal, whole: bool) -> None:
@@ -192,6 +194,8 @@ class TrackedRun:
         if left and (journal.folder / LINES).exists():
             part = "" if whole else " in part"
             kept = f"it is kept{part} in mlruns/pending, and `make sync` records it"
+            if self._lingers:
+                kept = f"it goes on for a minute; what is not done then{kept.removeprefix('it')}"
             warn(f"record {self._name} yet", left, self._uri, kept)
         elif left:
             warn(f"record {self._name}", left, self._uri, "it is lost")

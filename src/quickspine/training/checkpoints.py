@@ -186,9 +186,11 @@ class Checkpoints:
         Args:
             phase: such as "train".
             device: what it trains on.
-            facts: what is known of the training, with `params_digest` and `data_digest`.
+            facts: `head`, `seed`, `params_digest` and `data_digest` of the training.
         """
         known = {
+            "head": str(facts["head"]),
+            "seed": str(facts["seed"]),
             "params": str(facts["params_digest"]),
             "data": str(facts["data_digest"]),
             "code": code_digest(*CODE, "training"),

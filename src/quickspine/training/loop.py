@@ -88,25 +88,26 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
     forward = compiled_forward(model)
 
     def keep() -> None:
-        if task.checkpoint is not None:
+        # What was interrupted between a step and the note of it is not worth keeping.
+        taken = int(keras.ops.convert_to_numpy(optimizer.iterations))
+        if task.checkpoint is not None and taken == progress.total:
             task.checkpoint.write(state, progress)
 
     while progress.epoch < task.epochs and not progress.stopped:
-        rate = _train_epoch(task, device, state, step, progress, keep)
         try:
+            rate = _train_epoch(task, device, state, step, progress, keep)
             validation = score(forward, task.validation)
+            with held_back():
+                entry = progress.end_epoch(validation, rate, model.get_weights)
+                patience = task.early_stopping
+                progress.stopped = patience is not None and progress.waited >= patience
+                task.schedule.epoch_ended(entry["val_loss"])
+                keep()
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{task.name}: {error}; lower the learning rate") from None
         except KeyboardInterrupt:
             keep()
             raise
-        with held_back():
-            try:
-                entry = progress.end_epoch(validation, rate, model.get_weights)
-            except FloatingPointError as error:
-                raise FloatingPointError(f"{task.name}: {error}; lower the learning rate") from None
-            patience = task.early_stopping
-            progress.stopped = patience is not None and progress.waited >= patience
-            task.schedule.epoch_ended(entry["val_loss"])
-            keep()
         report(entry)
     return Fitted(progress.weights, progress.best, progress.history)
 
@@ -120,7 +121,6 @@ def _train_epoch(
     keep: Callable[[], None],
 ) -> float:
     """The steps of an epoch that are still to be done; returns the last learning rate."""
-
     first, last = progress.epoch * task.steps, 0.0
     data = task.training(progress.epoch)
     if progress.steps:
@@ -130,29 +130,18 @@ def _train_epoch(
         reseed(task.model, task.seed, progress.epoch)
     batches = device.strategy.experimental_distribute_dataset(data)
     label = f"{task.name} {progress.epoch + 1}/{task.epochs}"
-    settled = False  # whether network and progress are known to agree
+    compiled = False  # the first step compiles, for seconds on end: it may be interrupted
     with tqdm(desc=label, total=task.steps, unit="batch", leave=False, disable=None) as bar:
         bar.update(progress.steps)
-        try:
-            for batch in batches:
-                # The first step compiles, for seconds on end: it may be interrupted. Later ones
-                # may not, so that what they changed and what is known of it stay together.
-                with held_back() if settled else contextlib.nullcontext():
-                    last = task.schedule.rate(first + progress.steps)
-                    state.optimizer.learning_rate.assign(last)
-                    loss, hit, size = step(batch)
-                    # Kept as they are: reading one would wait for the device at every step.
-                    progress.losses.append(loss)
-                    progress.hits.append(hit)
-                    progress.sizes.append(size)
-                    settled = True
-                    if task.checkpoint is not None and task.checkpoint.due:
-                        keep()
-                bar.update()
-        except KeyboardInterrupt:
-            if settled:
-                keep()
-            raise
+        for batch in batches:
+            with held_back() if compiled else contextlib.nullcontext():
+                last = task.schedule.rate(first + progress.steps)
+                state.optimizer.learning_rate.assign(last)
+                progress.note(*step(batch))
+                compiled = True
+                if task.checkpoint is not None and task.checkpoint.due:
+                    keep()
+            bar.update()
     return last
 
 

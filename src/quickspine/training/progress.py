@@ -20,6 +20,7 @@ class Progress:
 
     Attributes:
         epoch: the one that goes on, from 0.
+        before: steps of the epochs that ended.
         losses: of its steps so far, the mean over a batch each; with `hits` and `sizes` (drawings
             right, drawings) they stay where the device put them until somebody reads them.
         history: the entries of the epochs that ended.
@@ -29,6 +30,7 @@ class Progress:
     """
 
     epoch: int = 0
+    before: int = 0
     losses: list[Any] = field(default_factory=list)
     hits: list[Any] = field(default_factory=list)
     sizes: list[Any] = field(default_factory=list)
@@ -42,6 +44,18 @@ class Progress:
     def steps(self) -> int:
         """How many steps of the epoch are done."""
         return len(self.losses)
+
+    @property
+    def total(self) -> int:
+        """How many steps are done, and noted, from the start; -1 in the midst of a note."""
+        complete = len(self.losses) == len(self.hits) == len(self.sizes)
+        return self.before + self.steps if complete else -1
+
+    def note(self, loss: Any, hit: Any, size: Any) -> None:
+        """A step is done. Its results stay where they are: reading them would wait for it."""
+        self.losses.append(loss)
+        self.hits.append(hit)
+        self.sizes.append(size)
 
     def end_epoch(
         self, validation: tuple[float, float], rate: float, weights: Callable[[], Weights]
@@ -75,7 +89,8 @@ class Progress:
         if not self.best or merit(entry) > merit(self.best):
             self.best, self.weights = entry, weights()
         self.history.append(entry)
-        self.epoch, self.losses, self.hits, self.sizes = self.epoch + 1, [], [], []
+        self.epoch, self.before = self.epoch + 1, self.before + self.steps
+        self.losses, self.hits, self.sizes = [], [], []
         return entry
 
 

@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 from quickspine.dataset import SPLITS
 from quickspine.dataset.reader import RecordSet
-from quickspine.errors import WrongInputError
-from quickspine.files import read_json
 from quickspine.params import Params
+from quickspine.space import need_space
 from quickspine.tracking import tracked_run
 from quickspine.training import devices, finetune, outputs, scratch
 from quickspine.training.checkpoints import Checkpoints
@@ -41,6 +40,7 @@ def run(
     section = params.train if stage == "train" else params.finetune
     device = devices.prepare(section, seed)
     checkpoints = Checkpoints(f"{stage}-{head}-{seed}")
+    need_space(place, 0, "")  # whether it can be written to at all, before the training
     print(_opening(stage, head, seed, records, device), flush=True)
     with tracked_run(
         params,
@@ -66,7 +66,7 @@ def run(
             outcome = scratch.train(params, head, seed, records, device, heard, checkpoints)
         else:
             outcome = finetune.finetune(params, head, seed, records, device, report, checkpoints)
-        _check_unchanged(records)
+        records.check_unchanged()
         metrics = outputs.write(outcome, place)
         tracked.set_tags({"resumed": checkpoints.resumed})
         names = ("parameters", "head_parameters", "best_epoch")
@@ -74,13 +74,6 @@ def run(
         tracked.log_model(place, input_shape=records.shape, classes=len(records.categories))
     checkpoints.remove()  # last: a kill until here costs no training
     return metrics
-
-
-def _check_unchanged(records: RecordSet) -> None:
-    """Another `tfrecords` may have replaced the shards while the training read them."""
-    path = records.folder / "manifest.json"
-    if read_json(path, "tfrecords").get("digest") != records.digest:
-        raise WrongInputError(f"{path}: replaced while it was trained on; run this again")
 
 
 def _opening(stage: str, head: str, seed: int, records: RecordSet, device: devices.Device) -> str:

@@ -195,6 +195,7 @@ def test_a_damaged_subset_names_the_file_and_leaves_the_old_records(
         lambda m: m["splits"]["test"].update(drawings=1),
         lambda m: m["splits"]["test"]["categories"].update(cat="many"),
         lambda m: m["splits"]["test"]["categories"].update(cat=1),
+        lambda m: m["splits"]["test"].pop("sha256"),
     ],
 )
 def test_an_edited_manifest_is_named(
@@ -205,6 +206,18 @@ def test_an_edited_manifest_is_named(
     change(edited)
     (copy / "manifest.json").write_text(json.dumps(edited))
     with pytest.raises(WrongInputError, match=r"manifest\.json: .*run: dvc repro -f preprocess"):
+        write(SMALL, copy, tmp_path / "records")
+    assert not (tmp_path / "records").exists()
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_changed_pixel_is_not_written(subset: Path, tmp_path: Path, split: str) -> None:
+    copy = Path(shutil.copytree(subset, tmp_path / "subset"))
+    path = copy / split / "00001.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WrongInputError, match=rf"{split}: not the drawings that were written"):
         write(SMALL, copy, tmp_path / "records")
     assert not (tmp_path / "records").exists()
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from quickspine.dataset import SPLITS, duplicates
 from quickspine.dataset import raw as raw_module
+from quickspine.dataset import subset as module
 from quickspine.dataset.content import digests, split_of
 from quickspine.dataset.subset import preprocess
 from quickspine.errors import WrongInputError
@@ -192,6 +193,32 @@ def test_fewer_drawings_than_asked_for_are_taken_only_where_allowed(
         preprocess(make_params(values), raw, tmp_path / "subset")
     allowed = make_params({**values, "data.allow_fewer": True})
     assert preprocess(allowed, raw, tmp_path / "subset")["chosen"] == 110
+
+
+def test_drawings_replaced_while_they_are_read_are_not_used(
+    make_raw: MakeRaw,
+    make_params: Callable[[dict[str, Any]], Params],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another fetch puts a whole new folder in place between two looks at it."""
+    raw, other = (
+        make_raw({"cat": random_drawings(300, seed=s), "zigzag": random_drawings(300, seed=s + 9)})
+        for s in (0, 1)
+    )
+    assign = module._assign
+
+    def replaced(*given: Any) -> Any:
+        found = assign(*given)
+        raw.rename(tmp_path / "gone")
+        other.rename(raw)
+        return found
+
+    monkeypatch.setattr(module, "_assign", replaced)
+    chosen = {"data.categories": ("cat", "zigzag"), "data.drawings_per_category": 300}
+    with pytest.raises(WrongInputError, match=r"replaced while it was read; run this again"):
+        preprocess(make_params(chosen), raw, tmp_path / "subset")
+    assert not (tmp_path / "subset").exists()
 
 
 def test_a_failure_leaves_the_old_subset(

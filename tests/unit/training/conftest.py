@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from quickspine.dataset import SPLITS
 from quickspine.dataset import records as written
+from quickspine.dataset.raw import split_digest
 from quickspine.dataset.reader import RecordSet, open_records
 from quickspine.files import write_json
 from quickspine.params import Params
@@ -65,6 +66,7 @@ def records(tmp_path_factory: pytest.TempPathFactory, params: Params) -> RecordS
             split: {
                 "drawings": DRAWINGS[split] * len(CATEGORIES),
                 "categories": dict.fromkeys(CATEGORIES, DRAWINGS[split]),
+                "sha256": split_digest(folder / "subset" / split, len(CATEGORIES)),
             }
             for split in SPLITS
         },

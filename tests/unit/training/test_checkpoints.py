@@ -24,6 +24,7 @@ from quickspine import files
 from quickspine.errors import NoSpaceError
 from quickspine.nets.heads import SpinalHead
 from quickspine.params import Params
+from quickspine.signals import STOPPING, Stopped, stop_by_exception
 from quickspine.training import checkpoints, code, loop, scoring, step
 from quickspine.training.checkpoints import Checkpoint, Checkpoints, State
 from quickspine.training.devices import Device
@@ -154,23 +155,43 @@ def test_a_signal_loses_no_step(
     bench: Bench, whole: Fitted, number: signal.Signals, at: int
 ) -> None:
     """The step that goes on is finished, then there is a checkpoint, then it stops."""
-
-    def stop(*anything: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(number, stop)
+    before = {each: signal.getsignal(each) for each in STOPPING}
+    stop_by_exception()
     try:
-        with raised_at(at, lambda: signal.raise_signal(number)), pytest.raises(KeyboardInterrupt):
+        with raised_at(at, lambda: signal.raise_signal(number)), pytest.raises(Stopped):
             bench.run()
-        assert signal.getsignal(number) is stop
     finally:
-        signal.signal(number, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
     state = state_of(bench.task())
     progress = Checkpoint("tiny", bench.path, FACTS).restore(state)
     assert progress is not None
     assert (progress.epoch, progress.steps) == divmod(at + 1, STEPS) or progress.steps == STEPS
     assert progress.epoch * STEPS + progress.steps == at + 1
     assert int(state.optimizer.iterations.numpy()) == at + 1
+    check_same(bench.run(), whole)
+
+
+@pytest.mark.parametrize("part", ["losses", "hits", "sizes"])
+def test_what_was_torn_is_not_kept(
+    bench: Bench, whole: Fitted, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """An interrupt between a step and the note of it, where nothing holds signals back."""
+    noted = Progress.note
+
+    def torn(self: Progress, *results: Any) -> None:
+        noted(self, *results)
+        if self.total == 2 * STEPS + 2:
+            getattr(self, part).pop()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Progress, "note", torn)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run()
+    monkeypatch.undo()
+    progress = Checkpoint("tiny", bench.path, FACTS).restore(state_of(bench.task()))
+    assert progress is not None
+    assert (progress.epoch, progress.steps) == (2, 0)  # the one at the end of the epoch
     check_same(bench.run(), whole)
 
 
@@ -356,7 +377,7 @@ def state_of(task: Task) -> State:
 def test_every_fact_tells_trainings_apart(
     cpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    facts = {"params_digest": "p", "data_digest": "d"}
+    facts = {"params_digest": "p", "data_digest": "d", "head": "spinal", "seed": "1"}
 
     def made(device: Device = cpu, **changes: str) -> dict[str, str]:
         return Checkpoints("train-spinal-1", tmp_path).of("train", device, facts | changes).facts
@@ -368,9 +389,11 @@ def test_every_fact_tells_trainings_apart(
         made(data_digest="e"),
         made(replace(cpu, precision="bfloat16")),
         made(replace(cpu, name="1 GPU")),
+        made(head="dense"),
+        made(seed="2"),
     ]
     changed = [{name for name in usual if other[name] != usual[name]} for other in others]
-    assert changed == [{"params"}, {"data"}, {"device"}, {"device"}]
+    assert changed == [{"params"}, {"data"}, {"device"}, {"device"}, {"head"}, {"seed"}]
     package = tmp_path / "package"
     for place in ("training/loop.py", "nets/heads/spinal.py", "dataset/reader.py"):
         (package / place).parent.mkdir(parents=True, exist_ok=True)
@@ -387,7 +410,7 @@ def test_every_fact_tells_trainings_apart(
 
 def test_finetuning_and_training_can_be_watched_from_outside(tmp_path: Path, cpu: Device) -> None:
     stage = Checkpoints("finetune-dense-2", tmp_path)
-    facts = {"params_digest": "p", "data_digest": "d"}
+    facts = {"params_digest": "p", "data_digest": "d", "head": "dense", "seed": 2}
     made = [stage.of(phase, cpu, facts) for phase in ("head", "blocks")]
     assert [each.path.name for each in made] == [
         "finetune-dense-2-head.checkpoint",
