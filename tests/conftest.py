@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from hypothesis import settings
 from quickspine.params import Params, load
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# A shell starts background jobs deaf to Ctrl-C, and so would be all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Warnings are errors and machines are busy: an example that takes long is no fault.
 settings.register_profile("quickspine", deadline=None)

@@ -57,6 +57,9 @@ def never_stop_for_output() -> None:
         stream = getattr(sys, name)
         if stream is None or stream is not getattr(sys, f"__{name}__"):
             continue  # closed, or somebody else's
+        if isinstance(stream.buffer.raw, _Unheard):
+            continue
+        stream.flush()
         raw = _Unheard(stream.fileno(), "w", closefd=False)
         text = io.TextIOWrapper(
             io.BufferedWriter(raw),

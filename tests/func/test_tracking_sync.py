@@ -359,6 +359,11 @@ def test_a_spare_run_that_a_slow_server_made_after_all_is_removed(
     (journal,) = journals(project)
     client = open_store(configured().tracking, project).client
     for _ in range(2):
-        client.create_run("1", tags={"quickspine_run": journal.name}, run_name="train-spinal-1")
+        client.create_run(
+            "1",
+            start_time=1,  # the begin of the run, as the relay's request would say
+            tags={"quickspine_run": journal.name},
+            run_name="train-spinal-1",
+        )
     assert sync(configured().tracking) == 0
     assert_recorded_once(project)

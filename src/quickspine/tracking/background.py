@@ -32,7 +32,10 @@ class Background:
         Raises:
             OSError: where no process can be started.
         """
-        _lingering[:] = [process for process in _lingering if process.poll() is None]
+        for process in [each for each in _lingering if each.poll() is not None]:
+            _lingering.remove(process)
+            if process.stdout is not None:
+                process.stdout.close()
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "quickspine.tracking.relay"],
             stdin=subprocess.PIPE,
