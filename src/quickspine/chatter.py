@@ -29,6 +29,7 @@ def held_back() -> Iterator[None]:
         except KeyboardInterrupt:  # a signal to stop says nothing about TensorFlow
             raise
         except BaseException:
+            _flush()
             held.seek(0)
             os.write(terminal, held.read())
             raise
@@ -57,7 +58,8 @@ def never_stop_for_output() -> None:
         stream = getattr(sys, name)
         if stream is None or stream is not getattr(sys, f"__{name}__"):
             continue  # closed, or somebody else's
-        if isinstance(stream.buffer.raw, _Unheard):
+        buffered = hasattr(stream.buffer, "raw")  # not so with PYTHONUNBUFFERED
+        if isinstance(stream.buffer.raw if buffered else stream.buffer, _Unheard):
             continue
         stream.flush()
         raw = _Unheard(stream.fileno(), "w", closefd=False)
@@ -65,7 +67,7 @@ def never_stop_for_output() -> None:
             io.BufferedWriter(raw),
             encoding=stream.encoding,
             errors=stream.errors,
-            line_buffering=stream.line_buffering or name == "stderr",
+            line_buffering=stream.line_buffering or not buffered or name == "stderr",
         )
         setattr(sys, name, text)
         setattr(sys, f"__{name}__", text)

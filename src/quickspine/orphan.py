@@ -23,14 +23,16 @@ def stop_when_orphaned() -> None:
         return
     import psutil  # type: ignore[import-untyped] # ships no types
 
-    watched = []
-    for ancestor in psutil.Process().parents():  # DVC starts a shell, which may start the stage
-        watched.append(ancestor)
-        if ancestor.name() not in SHELLS:
-            break
-    parent = os.getppid()
-    # Who takes in orphans has taken in this one already: its dvc died while this was starting.
-    adopted = not watched or (watched[-1].pid == 1 and not _may_be_dvc(watched[-1]))
+    parent, watched = os.getppid(), []
+    try:
+        for ancestor in psutil.Process().parents():  # DVC starts a shell, which starts the stage
+            watched.append(ancestor)
+            if ancestor.name() not in SHELLS:
+                break
+        # Who takes in orphans has taken in this one: its dvc died while this was starting.
+        adopted = watched[-1].pid == 1 and not _may_be_dvc(watched[-1])
+    except (psutil.NoSuchProcess, IndexError):  # it dies at this moment
+        adopted = True
 
     def alive(process: psutil.Process) -> bool:
         try:

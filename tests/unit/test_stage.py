@@ -274,7 +274,8 @@ def test_an_orphan_of_dvc_stops_and_tidies_up(project: Path, shell: bool) -> Non
 def test_an_orphan_from_its_very_start_stops_too(project: Path) -> None:
     """Killed while its stage starts, DVC is gone before the stage looks for it."""
     (project / "slow.py").write_text(SLOW)
-    command = f"{sys.executable} slow.py > said 2> errors &"  # the shell does not wait for it
+    (project / "errors").touch()
+    command = f"{sys.executable} slow.py > said 2>> errors &"  # the shell does not wait for it
     subprocess.run(["/bin/sh", "-c", command], check=True, env={**os.environ, "DVC_STAGE": "fetch"})
     deadline = time.monotonic() + 60
     while "interrupted" not in (said := (project / "errors").read_text()):
