@@ -14,8 +14,10 @@ from quickspine.params import Params, load
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# A shell starts background jobs deaf to Ctrl-C, and so would be all that the tests start.
+# A shell starts background jobs deaf to Ctrl-C, and `nohup` makes them deaf to a closed terminal;
+# so would be all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Warnings are errors and machines are busy: an example that takes long is no fault.
 settings.register_profile("quickspine", deadline=None)
