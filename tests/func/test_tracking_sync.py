@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped] # ships no types
 import pytest
 
 from quickspine.tracking import sweep, tracked_run
@@ -280,6 +281,24 @@ def test_the_next_run_tells_how_many_wait(
     note = "note: tracking: 2 earlier runs wait for `make sync`\n"
     assert capsys.readouterr().err == note
     assert len(journals(project)) == 2  # others' are not its business
+
+
+def test_a_run_whose_process_still_waits_for_its_relay_does_not_wait_for_sync(
+    empty: Path,
+) -> None:
+    """Between the end of a run and the first moment of its relay; told apart by the process."""
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        started = f"{psutil.Process(other.pid).create_time():.2f}"
+        owner = {**identity(), "pid": str(other.pid), "process_start": started}
+        journal = Journal(empty, {"name": "train", "run": True, "owner": owner})
+        journal.append("end", status="FINISHED")
+        assert journal.close()
+        assert [each.waits() for each in pending(empty)] == [False]
+    finally:
+        other.kill()
+        other.wait()
+    assert [each.waits() for each in pending(empty)] == [True]
 
 
 def test_a_run_that_waits_is_not_swept_as_killed(

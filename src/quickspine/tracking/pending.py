@@ -106,9 +106,17 @@ class Pending:
         return self.ended or (owner["host"] == socket.gethostname() and not alive(owner))
 
     def waits(self) -> bool:
-        """Whether it is for `make sync` to record it: not for a relay, nor for the next start."""
+        """Whether it is for `make sync` to record it: not for a relay, nor for the next start.
+
+        A run that has just ended, and whose relay still starts, looks as if nobody cared for it;
+        but its process lives, waits for that relay, and tells what is left itself.
+        """
+        owner = self.begin["owner"]
+        own = owner.get("pid") == str(os.getpid())
+        cared_for = not own and owner["host"] == socket.gethostname() and alive(owner)
         closed_at_next_start = self.delivered and not self.ended
-        return self.left_by_its_process() and not closed_at_next_start and not self.busy()
+        left = self.left_by_its_process() and not cared_for
+        return left and not closed_at_next_start and not self.busy()
 
     def busy(self) -> bool:
         """Whether a process records it at this moment."""

@@ -40,7 +40,8 @@ def run(
     section = params.train if stage == "train" else params.finetune
     device = devices.prepare(section, seed)
     checkpoints = Checkpoints(f"{stage}-{head}-{seed}")
-    need_space(place, 0, "")  # whether it can be written to at all, before the training
+    # Before the training: whether anything can be written to that place at all.
+    need_space(place, 0, "choose a smaller network")
     print(_opening(stage, head, seed, records, device), flush=True)
     with tracked_run(
         params,
