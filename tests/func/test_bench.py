@@ -11,7 +11,7 @@ from statistics import median
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 STAGES = ["doodles", "preprocess", "tfrecords", "read in order", "read shuffled"]
 TINY = """
-from quickspine import bench
+from quickspine.bench import __main__ as bench
 tiny = bench.Size(rounds=2, drawings=12, passes=1, steps=0)
 bench.Size = lambda: tiny
 bench.main([])
