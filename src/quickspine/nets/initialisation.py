@@ -41,11 +41,18 @@ def linear(
     )
 
 
-def convolution(filters: int, size: int, name: str, seed: int, scheme: str) -> keras.layers.Conv2D:
+def convolution(
+    filters: int,
+    size: int,
+    name: str,
+    seed: int,
+    scheme: str,
+    kind: type[keras.layers.Conv2D] = keras.layers.Conv2D,
+) -> keras.layers.Conv2D:
     """A convolution, padded to keep the size, with seeded initial weights.
 
     "pytorch" is He's normal kernel by fan-out and a zero bias, as the paper's VGG code sets them;
-    "keras" is Glorot's uniform kernel.
+    "keras" is Glorot's uniform kernel. `kind` is Keras' own, or one with the same weights.
     """
     chosen = derive(seed, name, "kernel")
     kernel = (
@@ -53,6 +60,6 @@ def convolution(filters: int, size: int, name: str, seed: int, scheme: str) -> k
         if scheme == "pytorch"
         else keras.initializers.GlorotUniform(seed=chosen)
     )
-    return keras.layers.Conv2D(
+    return kind(
         filters, size, padding="same", kernel_initializer=kernel, name=name.rpartition("/")[2]
     )

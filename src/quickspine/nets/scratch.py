@@ -6,11 +6,18 @@ import keras
 
 from quickspine.nets import heads
 from quickspine.nets.backbones import BACKBONES
+from quickspine.nets.convolution import TunedConvolution
 from quickspine.params import Train
 
 
 def build(
-    params: Train, head: str, *, classes: int, seed: int, shape: tuple[int, int, int]
+    params: Train,
+    head: str,
+    *,
+    classes: int,
+    seed: int,
+    shape: tuple[int, int, int],
+    tuned: bool = False,
 ) -> keras.Model:
     """A network of `train.backbone` and `head`.
 
@@ -20,6 +27,7 @@ def build(
         classes: number of logits.
         seed: decides the initial weights; those of the backbone are equal for every head.
         shape: height, width and channels of a drawing.
+        tuned: for training on a CPU in bfloat16; such a network is not for a file.
 
     Returns:
         A model from uint8 [-1, *shape] to float32 logits [-1, classes].
@@ -27,7 +35,11 @@ def build(
     inputs = keras.Input(shape, dtype="uint8", name="drawing")
     values = keras.layers.Rescaling(1 / 255, name="rescale")(inputs)
     features = BACKBONES[params.backbone](
-        values, width=params.width, initialisation=params.initialisation, seed=seed
+        values,
+        width=params.width,
+        initialisation=params.initialisation,
+        seed=seed,
+        kind=TunedConvolution if tuned else keras.layers.Conv2D,
     )
     logits = heads.build(head, params, classes, seed, params.initialisation)(features)
     return keras.Model(inputs, logits, name=f"{params.backbone}_{head}")

@@ -18,7 +18,7 @@ from quickspine.nets.pretrained.folding import fold
 from quickspine.params import Params
 from quickspine.training.checkpoints import Checkpoints
 from quickspine.training.code import code_digest
-from quickspine.training.devices import Device, exact
+from quickspine.training.devices import Device
 from quickspine.training.features import kept, ordered, shuffled
 from quickspine.training.loop import Fitted, Task, fit
 from quickspine.training.outputs import Outcome
@@ -63,8 +63,7 @@ def finetune(
     front = finetuned.front(records.shape, chosen.image_size)
     backbone = pretrained.build(chosen.backbone, chosen.weights, chosen.image_size)
     trunk, tail = split(backbone, chosen.unfrozen_blocks)
-    with exact(device):
-        maps, pooled = _frozen(params, records, device, front, trunk, tail)
+    maps, pooled = _frozen(params, records, device, front, trunk, tail)
     labels = {name: _labels(records, name) for name in SPLITS}
     batch_size = min(chosen.batch_size, len(labels["train"]))
     steps = len(labels["train"]) // batch_size

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from quickspine.randomness import derive
 from quickspine.signals import held_back
+from quickspine.training.adam import adam
 from quickspine.training.checkpoints import Checkpoint, State, generators
 from quickspine.training.devices import Device
 from quickspine.training.progress import Epoch, Progress, Weights
@@ -74,7 +75,7 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
     """
     model = task.model
     with device.strategy.scope():
-        optimizer = keras.optimizers.Adam(task.schedule.rate(0), epsilon=1e-8)  # as PyTorch
+        optimizer = adam(task.schedule.rate(0), device.strategy.num_replicas_in_sync)
         optimizer.build(model.trainable_variables)
     state = State(model, optimizer, task.schedule)
     progress = None

@@ -43,9 +43,9 @@ def train(
     batch_size = min(train.batch_size, examples)
     steps = examples // batch_size
 
-    def build() -> keras.Model:
-        classes = len(records.categories)
-        return scratch.build(train, head, classes=classes, seed=seed, shape=records.shape)
+    def build(tuned: bool) -> keras.Model:
+        classes, shape = len(records.categories), records.shape
+        return scratch.build(train, head, classes=classes, seed=seed, shape=shape, tuned=tuned)
 
     def epoch_of(epoch: int) -> object:
         data = records.shuffled("train", batch_size, seed=seed, epoch=epoch)
@@ -62,7 +62,7 @@ def train(
         "precision": device.precision,
     }
     with device.strategy.scope():
-        model = build()
+        model = build(device.tuned)
     task = Task(
         name=f"train {head} seed {seed}, epoch",
         model=model,
@@ -79,7 +79,7 @@ def train(
     # A fresh network of plain float32 layers: the file is the same whatever the training ran on.
     keras.utils.clear_session()
     keras.config.set_dtype_policy("float32")
-    final = build()
+    final = build(tuned=False)
     final.set_weights(fitted.weights)
     return Outcome(final, fitted.best, [("train", entry) for entry in fitted.history], facts)
 

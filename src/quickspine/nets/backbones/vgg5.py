@@ -15,7 +15,14 @@ BLOCKS = ((64, 2), (128, 2), (256, 3), (256, 3))
 SMALLEST_SIDE = 2 ** len(BLOCKS)
 
 
-def vgg5(inputs: Any, *, width: float, initialisation: str, seed: int) -> Any:
+def vgg5(
+    inputs: Any,
+    *,
+    width: float,
+    initialisation: str,
+    seed: int,
+    kind: type[keras.layers.Conv2D] = keras.layers.Conv2D,
+) -> Any:
     """Ten 3×3 convolutions, each with batch normalisation and ReLU, in four pooled blocks.
 
     Args:
@@ -23,6 +30,7 @@ def vgg5(inputs: Any, *, width: float, initialisation: str, seed: int) -> Any:
         width: multiplies the filters; each block keeps at least one.
         initialisation: "pytorch" or "keras".
         seed: decides the initial weights, layer by layer.
+        kind: of the convolutions.
 
     Returns:
         float [-1, height // 16, width // 16, 256 · width].
@@ -34,7 +42,8 @@ def vgg5(inputs: Any, *, width: float, initialisation: str, seed: int) -> Any:
         channels = max(1, round(filters * width))
         for index in range(1, count + 1):
             name = f"block{block}_conv{index}"
-            values = convolution(channels, 3, f"vgg5/{name}", seed, initialisation)(values)
+            path = f"vgg5/{name}"
+            values = convolution(channels, 3, path, seed, initialisation, kind)(values)
             values = FusedBatchNormalization(name=f"{name}_norm")(values)
             values = keras.layers.ReLU(name=f"{name}_relu")(values)
         values = keras.layers.MaxPooling2D(name=f"block{block}_pool")(values)

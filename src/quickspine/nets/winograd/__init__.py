@@ -1,0 +1,1 @@
+"""3×3 convolutions with a quarter of the multiplications, for training on CPUs in bfloat16."""
