@@ -17,4 +17,4 @@ def run(params: Params, args: Namespace) -> None:
 
 
 if __name__ == "__main__":
-    stage.main("tfrecords", __doc__ or "", run, tensorflow=True)
+    stage.main("tfrecords", __doc__ or "", run)

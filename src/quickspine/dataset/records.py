@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+from numpy.typing import NDArray
 
 from quickspine.dataset import SPLITS
-from quickspine.dataset.example import Serialiser
-from quickspine.dataset.raw import CHUNK, FACTS, Drawings, facts_of, split_digest
+from quickspine.dataset.flushing import Flushing
+from quickspine.dataset.framing import framed, record_bytes
+from quickspine.dataset.pile import Pile
+from quickspine.dataset.raw import FACTS, Drawings, facts_of
 from quickspine.errors import WrongInputError
-from quickspine.files import digest, read_json, sha256, whole_folder, write_json
+from quickspine.files import digest, read_json, whole_folder, write_json
+from quickspine.parallel import Stop, by_threads, cores, go_on
 from quickspine.params import Records
 from quickspine.randomness import derive
 from quickspine.space import need_space
 
-FRAMING = 16  # bytes TFRecord adds to a record: its length and two checksums
+CHUNK = 8192  # drawings framed at once, and dealt at once at least
+ROOM = 256 << 20  # bytes that all threads together may have in drawings that are being dealt
+A_SHARD = 64  # drawings that a thread deals to a shard at once, where `ROOM` allows
 
 
-def write(params: Records, subset: Path, place: Path) -> dict[str, Any]:
+def write(
+    params: Records, subset: Path, place: Path, workers: int | None = None
+) -> dict[str, Any]:
     """Write `place`: `<split>-00000-of-0000N.tfrecord` and `manifest.json`, whole or not at all.
 
     Each drawing is dealt to a random shard, and each shard is shuffled by itself: together a
-    uniform shuffle of the split in the memory of one shard.
+    uniform shuffle of the split, in the memory of one shard a thread.
 
     Args:
         params: size of a shard, seed of the shuffle.
         subset: what preprocess made.
         place: the records' folder.
+        workers: threads; as many as there are cores, and as memory allows, by default.
 
     Returns:
         The manifest; its `digest` names the data in MLflow.
@@ -43,7 +55,7 @@ def write(params: Records, subset: Path, place: Path) -> dict[str, Any]:
     with whole_folder(place) as folder:
         splits = {}
         for split in SPLITS:
-            shards = _write_split(params, subset, folder, split, source)
+            shards = _write_split(params, subset, folder, split, source, workers)
             splits[split] = {"examples": sum(s["examples"] for s in shards), "shards": shards}
         manifest = {
             **{name: source[name] for name in FACTS if name != "side"},
@@ -77,7 +89,7 @@ def _source(path: Path) -> dict[str, Any]:
 def _check_space(source: dict[str, Any], place: Path) -> None:
     """A drawing takes a record; before that, as many bytes in the pile it is dealt to.
 
-    A pile is read and removed before its shard is written: both are never there at once.
+    A shard is read and cut off the pile before it is written: both are never there at once.
     """
     total = sum(int(source["splits"][split]["drawings"]) for split in SPLITS)
     need_space(place, total * _record(source), "lower data.drawings_per_category")
@@ -85,60 +97,140 @@ def _check_space(source: dict[str, Any], place: Path) -> None:
 
 def _record(source: dict[str, Any]) -> int:
     """Bytes of a record at most: pixels, label and framing."""
-    pixels = np.zeros(int(source["side"]) ** 2, np.uint8)
-    return len(Serialiser(pixels.size)(pixels, len(source["categories"]) - 1)) + FRAMING
+    return record_bytes(int(source["side"]) ** 2, len(source["categories"]) - 1)
 
 
 def _write_split(
-    params: Records, subset: Path, folder: Path, split: str, source: dict[str, Any]
-) -> list[dict[str, Any]]:
-    pixels = int(source["side"]) ** 2
-    total = int(source["splits"][split]["drawings"])
-    serialise = Serialiser(pixels)
-    count = max(1, min(total, round(total * _record(source) / (params.shard_mebibytes * 2**20))))
-    row = np.dtype([("label", "<u4"), ("image", "u1", (pixels,))])
-    dealt = [folder / f"dealt-{number:05d}" for number in range(count)]
-    _deal(params, subset, split, source, row, dealt)
-    if split_digest(subset / split, len(source["categories"])) != source["splits"][split]["sha256"]:
-        raise WrongInputError(
-            f"{subset / split}: not the drawings that were written; run: dvc repro -f preprocess"
-        )
-    shards = []
-    for number, path in enumerate(dealt):
-        rows = np.fromfile(path, row)
-        path.unlink()
-        order = np.random.default_rng(derive(params.seed, "shard", split, number))
-        name = f"{split}-{number:05d}-of-{count:05d}.tfrecord"
-        with tf.io.TFRecordWriter(str(folder / name)) as writer:
-            for index in order.permutation(len(rows)):
-                writer.write(serialise(rows["image"][index], int(rows["label"][index])))
-        size = (folder / name).stat().st_size
-        shard = {"file": name, "examples": len(rows), "bytes": size}
-        shards.append({**shard, "sha256": sha256(folder / name)})
-    return shards
-
-
-def _deal(
     params: Records,
     subset: Path,
+    folder: Path,
     split: str,
     source: dict[str, Any],
-    row: np.dtype[Any],
-    dealt: list[Path],
-) -> None:
-    """Append each drawing of a split to the file of its shard."""
-    for path in dealt:
-        path.touch()
-    pixels = int(source["side"]) ** 2
-    for label, category in enumerate(source["categories"]):
-        path = subset / split / f"{label:05d}.npy"
-        count = source["splits"][split]["categories"][category]
-        file = Drawings(path, count, pixels, "preprocess")
-        random = np.random.default_rng(derive(params.seed, "deal", split, category))
-        for drawings in file.chunks(CHUNK):
-            rows = np.empty(len(drawings), row)
-            rows["label"], rows["image"] = label, drawings
-            shard = random.integers(len(dealt), size=len(rows))
-            for number in np.unique(shard):
-                with dealt[number].open("ab") as pile:
-                    pile.write(rows[shard == number].tobytes())
+    workers: int | None,
+) -> list[dict[str, Any]]:
+    total, size = int(source["splits"][split]["drawings"]), _record(source)
+    count = max(1, min(total, round(total * size / (params.shard_mebibytes * 2**20))))
+    workers = workers or max(1, min(cores(), ROOM // (-(-total // count) * size)))
+    deal = _Deal(params.seed, subset / split, split, count, source)
+    following = np.concatenate([[0], np.cumsum(deal.sizes())])
+    with Flushing() as flushing:
+        with Pile(folder / f"dealt-{split}", deal.pixels, np.diff(following)) as pile:
+            _deal(deal, pile, workers)
+            taking = (_Shard(params.seed, split, count, folder, pile) for _ in range(count))
+            shards = {}
+            with closing(by_threads(_write_shard, taking, workers)) as written:
+                for number, shard in written:
+                    shards[number] = shard
+                    flushing.add(folder / shard["file"])
+    return [shards[number] for number in range(count)]
+
+
+@dataclass(frozen=True)
+class _Deal:
+    """Which shard each drawing of a split is dealt to: a function of the seed and its place."""
+
+    seed: int
+    folder: Path
+    split: str
+    count: int  # shards
+    source: dict[str, Any]
+
+    @property
+    def pixels(self) -> int:
+        return int(self.source["side"]) ** 2
+
+    def rows(self, category: str) -> int:
+        """Drawings of a category."""
+        return int(self.source["splits"][self.split]["categories"][category])
+
+    def shards(self, category: str, size: int) -> Iterator[NDArray[Any]]:
+        """The shard of each drawing of a category, `size` at a time; the same for any `size`."""
+        random = np.random.default_rng(derive(self.seed, "deal", self.split, category))
+        narrow = np.min_scalar_type(self.count)  # 16 bits are sorted ten times faster than 64
+        for start in range(0, self.rows(category), size):
+            drawn = random.integers(self.count, size=min(size, self.rows(category) - start))
+            yield drawn.astype(narrow)
+
+    def sizes(self, category: str | None = None) -> NDArray[np.int64]:
+        """Drawings dealt to each shard, of a category or of all, int64 [count]."""
+        found = np.zeros(self.count, np.int64)
+        for name in self.source["categories"] if category is None else [category]:
+            for shards in self.shards(name, 1 << 16):
+                found += np.bincount(shards, minlength=self.count)
+        return found
+
+
+@dataclass(frozen=True)
+class _Category:
+    """A category to deal: `following` is the row that its first drawing in each shard takes."""
+
+    deal: _Deal
+    label: int
+    pile: Pile
+    following: NDArray[np.int64]
+    at_once: int  # drawings
+
+
+def _deal(deal: _Deal, pile: Pile, workers: int) -> None:
+    """Deal all categories, after one another in each shard; hash what is dealt.
+
+    Raises:
+        WrongInputError: if it is not what preprocess wrote.
+    """
+    room = ROOM // (2 * workers * pile.row.itemsize)
+    at_once = max(CHUNK, min(room, A_SHARD * deal.count))
+
+    def jobs() -> Iterator[_Category]:
+        following = pile.starts[:-1].copy()
+        for label, category in enumerate(deal.source["categories"]):
+            yield _Category(deal, label, pile, following.copy(), at_once)
+            following += deal.sizes(category)
+
+    with closing(by_threads(_deal_category, jobs(), workers)) as sums:
+        if digest(list(sums)) != deal.source["splits"][deal.split]["sha256"]:
+            raise WrongInputError(
+                f"{deal.folder}: not the drawings that were written; run: dvc repro -f preprocess"
+            )
+
+
+def _deal_category(job: _Category, stop: Stop) -> str:
+    """Deal the drawings of a category; return the sha256 of their file."""
+    deal, name = job.deal, job.deal.source["categories"][job.label]
+    path = deal.folder / f"{job.label:05d}.npy"
+    file = Drawings(path, deal.rows(name), deal.pixels, "preprocess")
+    hasher = hashlib.sha256(file.header())
+    chunks = file.chunks(job.at_once)
+    for drawings, shards in zip(chunks, deal.shards(name, job.at_once), strict=True):
+        go_on(stop)
+        hasher.update(drawings.data)
+        job.pile.deal(job.label, drawings, shards, job.following)
+    return hasher.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """A shard to write: the next one of the pile, whichever that is."""
+
+    seed: int
+    split: str
+    count: int
+    folder: Path
+    pile: Pile
+
+
+def _write_shard(job: _Shard, stop: Stop) -> tuple[int, dict[str, Any]]:
+    """Shuffle a shard and write it; return its number and its entry in the manifest."""
+    number, rows = job.pile.take()
+    random = np.random.default_rng(derive(job.seed, "shard", job.split, number))
+    order = random.permutation(len(rows))
+    name = f"{job.split}-{number:05d}-of-{job.count:05d}.tfrecord"
+    hasher, size = hashlib.sha256(), 0
+    with (job.folder / name).open("wb") as file:
+        for start in range(0, len(rows), CHUNK):
+            go_on(stop)
+            chosen = order[start : start + CHUNK]
+            records = framed(rows["pixels"][chosen], rows["label"][chosen])
+            hasher.update(records)
+            size += file.write(records)
+    entry = {"file": name, "examples": len(rows), "bytes": size, "sha256": hasher.hexdigest()}
+    return number, entry

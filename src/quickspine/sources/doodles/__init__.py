@@ -20,9 +20,10 @@ from tqdm import tqdm
 from quickspine import categories as known
 from quickspine.errors import WrongInputError
 from quickspine.files import sha256
+from quickspine.parallel import cores
 from quickspine.params import Data
 from quickspine.sources import Fetched, npy
-from quickspine.sources.doodles.workers import Job, cores, drawn
+from quickspine.sources.doodles.workers import Job, drawn
 from quickspine.space import need_space
 
 SYNTHETIC = True
