@@ -94,7 +94,8 @@ def by_processes(
         return
     # Spawned, not forked: the same on every platform, and safe where the parent has threads.
     context = multiprocessing.get_context("spawn")
-    stop = context.Event()
+    with _deaf():
+        stop = context.Event()  # starts the process that tracks it
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(stop,))
 
     def submit(job: J) -> Future[R]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from quickspine.chatter import never_stop_for_output, start_tensorflow
+from quickspine.chatter import never_stop_for_output
 from quickspine.errors import WrongInputError
 from quickspine.files import lock
 from quickspine.orphan import stop_when_orphaned
@@ -30,7 +30,6 @@ def main(
     work: Work,
     *,
     check: Callable[[Params], None] = lambda params: None,
-    tensorflow: bool = False,
     trains: bool = False,
 ) -> None:
     """Run one stage and exit: 0 done, 2 wrong params or data, 1 anything else.
@@ -39,8 +38,7 @@ def main(
         stage: its name in dvc.yaml.
         description: for --help.
         work: the stage itself.
-        check: raises WrongInputError where the params cannot work, before TensorFlow starts.
-        tensorflow: whether it needs TensorFlow.
+        check: raises WrongInputError where the params cannot work, before the lock is asked for.
         trains: whether it takes --head and --seed.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipeline.{stage}", description=description)
@@ -59,8 +57,6 @@ def main(
             _check_choice("head", args.head, params.heads)
             _check_choice("seed", args.seed, params.seeds)
         check(params)
-        if tensorflow:
-            start_tensorflow()
         with lock(name):
             work(params, args)
     except WrongInputError as error:

@@ -9,8 +9,11 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from quickspine.parallel import Stop, by_threads, cores
+
 # Sorting one bucket takes about 100 MB; as many buckets as that needs are open at once.
 DRAWINGS_A_BUCKET = 1_000_000
+SORTED_AT_ONCE = 4  # buckets at most
 ENTRY = 24  # bytes on disk a drawing, until the end of `with`
 
 
@@ -60,13 +63,16 @@ class DuplicateFinder:
     def repeated(self) -> Iterator[NDArray[np.int64]]:
         """Yield the numbers, int64 [k], of drawings that equal one added before them."""
         for file in self._files:
-            file.seek(0)
-            rows = np.frombuffer(file.read(), np.uint64).reshape(-1, 3)
-            rows = _near(rows)
-            order = np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))
-            rows = rows[order]
-            equal = (rows[1:, :2] == rows[:-1, :2]).all(axis=1)
-            yield np.sort(rows[1:, 2][equal].astype(np.int64))
+            file.flush()
+        yield from by_threads(_repeated, self._paths, min(cores(), SORTED_AT_ONCE))
+
+
+def _repeated(path: Path, stop: Stop) -> NDArray[np.int64]:
+    """Those of one bucket."""
+    rows = _near(np.fromfile(path, np.uint64).reshape(-1, 3))
+    rows = rows[np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))]
+    equal = (rows[1:, :2] == rows[:-1, :2]).all(axis=1)
+    return np.sort(rows[1:, 2][equal].astype(np.int64))
 
 
 def _near(rows: NDArray[np.uint64]) -> NDArray[np.uint64]:

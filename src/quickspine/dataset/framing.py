@@ -39,7 +39,7 @@ def framed(drawings: NDArray[np.uint8], labels: NDArray[Any]) -> bytes | memoryv
         rest = rest >> np.uint32(7)
     kinds = np.unique(digits).tolist()
     if len(kinds) == 1:
-        return memoryview(_rows(drawings, labels, kinds[0]).view(np.uint8))
+        return _rows(drawings, labels, kinds[0]).view(np.uint8).data
     records = np.empty(len(labels), object)
     for kind in kinds:
         chosen = np.flatnonzero(digits == kind)
@@ -70,8 +70,8 @@ def _rows(drawings: NDArray[np.uint8], labels: NDArray[Any], digits: int) -> NDA
     for place in range(digits):
         more = 128 if place < digits - 1 else 0
         rows["label"][:, place] = labels >> np.uint32(7 * place) & np.uint32(127) | np.uint32(more)
-    example = {"names": ["example"], "formats": [f"V{length}"], "offsets": [HEAD]}
-    examples = rows.view(np.dtype({**example, "itemsize": kind.itemsize}))["example"].tolist()
+    parts = np.dtype([("head", f"V{HEAD}"), ("example", f"V{length}"), ("checksum", "<u4")])
+    examples = rows.view(parts)["example"].tolist()
     rows["checksum"] = _masked(np.fromiter(map(google_crc32c.value, examples), np.int64))
     return rows
 

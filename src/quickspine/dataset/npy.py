@@ -95,7 +95,7 @@ class HashedNpy:
             )
         self._left -= len(rows)
         if len(rows):
-            self._write(memoryview(np.ascontiguousarray(rows)).cast("B"))
+            self._write(np.ascontiguousarray(rows).data.cast("B"))
 
     def close(self) -> str:
         """Close the file; return its hex sha256.

@@ -65,7 +65,7 @@ class Pile:
         chosen = shards[order]
         rows = np.empty(len(order), self.row)
         rows["label"], rows["pixels"] = label, drawings[order]
-        content = memoryview(rows.view(np.uint8))
+        content = rows.view(np.uint8).data
         firsts = np.flatnonzero(np.diff(chosen, prepend=chosen[:1] + 1))
         size, file = self.row.itemsize, self._file.fileno()
         edges = [*(firsts * size).tolist(), len(content)]
@@ -81,7 +81,7 @@ class Pile:
             first, last = self.starts[self._left : self._left + 2].tolist()
             rows = np.empty(last - first, self.row)
             size = self.row.itemsize
-            _read(self._file.fileno(), memoryview(rows.view(np.uint8)), first * size)
+            _read(self._file.fileno(), rows.view(np.uint8).data, first * size)
             self._file.truncate(first * size)
             return self._left, rows
 

@@ -24,14 +24,13 @@ from quickspine.params import Records
 from quickspine.randomness import derive
 from quickspine.space import need_space
 
-CHUNK = 8192  # drawings framed at once, and dealt at once at least
+CHUNK = 2048  # drawings framed at once, so few that they stay in the processor's cache
 ROOM = 256 << 20  # bytes that all threads together may have in drawings that are being dealt
 A_SHARD = 64  # drawings that a thread deals to a shard at once, where `ROOM` allows
+DEALT = 8192  # drawings that it deals at once at least
 
 
-def write(
-    params: Records, subset: Path, place: Path, workers: int | None = None
-) -> dict[str, Any]:
+def write(params: Records, subset: Path, place: Path, workers: int | None = None) -> dict[str, Any]:
     """Write `place`: `<split>-00000-of-0000N.tfrecord` and `manifest.json`, whole or not at all.
 
     Each drawing is dealt to a random shard, and each shard is shuffled by itself: together a
@@ -112,16 +111,14 @@ def _write_split(
     count = max(1, min(total, round(total * size / (params.shard_mebibytes * 2**20))))
     workers = workers or max(1, min(cores(), ROOM // (-(-total // count) * size)))
     deal = _Deal(params.seed, subset / split, split, count, source)
-    following = np.concatenate([[0], np.cumsum(deal.sizes())])
-    with Flushing() as flushing:
-        with Pile(folder / f"dealt-{split}", deal.pixels, np.diff(following)) as pile:
-            _deal(deal, pile, workers)
-            taking = (_Shard(params.seed, split, count, folder, pile) for _ in range(count))
-            shards = {}
-            with closing(by_threads(_write_shard, taking, workers)) as written:
-                for number, shard in written:
-                    shards[number] = shard
-                    flushing.add(folder / shard["file"])
+    shards = {}
+    with Flushing() as flushing, Pile(folder / f"dealt-{split}", deal.pixels, deal.sizes()) as pile:
+        _deal(deal, pile, workers)
+        taking = (_Shard(params.seed, split, count, folder, pile) for _ in range(count))
+        with closing(by_threads(_write_shard, taking, workers)) as written:
+            for number, shard in written:
+                shards[number] = shard
+                flushing.add(folder / shard["file"])
     return [shards[number] for number in range(count)]
 
 
@@ -155,7 +152,7 @@ class _Deal:
         """Drawings dealt to each shard, of a category or of all, int64 [count]."""
         found = np.zeros(self.count, np.int64)
         for name in self.source["categories"] if category is None else [category]:
-            for shards in self.shards(name, 1 << 16):
+            for shards in self.shards(name, DEALT):
                 found += np.bincount(shards, minlength=self.count)
         return found
 
@@ -178,7 +175,7 @@ def _deal(deal: _Deal, pile: Pile, workers: int) -> None:
         WrongInputError: if it is not what preprocess wrote.
     """
     room = ROOM // (2 * workers * pile.row.itemsize)
-    at_once = max(CHUNK, min(room, A_SHARD * deal.count))
+    at_once = max(DEALT, min(room, A_SHARD * deal.count))
 
     def jobs() -> Iterator[_Category]:
         following = pile.starts[:-1].copy()

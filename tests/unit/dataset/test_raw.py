@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,16 @@ from quickspine.dataset import raw as module
 from quickspine.dataset.raw import Raw
 from quickspine.errors import WrongInputError
 from quickspine.files import sha256
+from quickspine.parallel import GivenUpError
 from tests.unit.dataset.conftest import MakeRaw, random_drawings
 
 CATEGORIES = ("cat", "ice cream")
+WAITED_FOR = threading.Event()  # never set
+
+
+def check(raw: Raw) -> None:
+    for file in raw.files:
+        file.check(WAITED_FOR)
 
 
 @pytest.fixture
@@ -39,8 +47,8 @@ def test_the_first_drawings_come_in_chunks(
 ) -> None:
     monkeypatch.setattr(module, "CHUNK", 7)
     raw = Raw(folder, CATEGORIES)
-    raw.check()
-    chunks = list(raw.chunks(1, limit))
+    raw.files[1].check(WAITED_FOR)
+    chunks = list(raw.files[1].chunks(stop=limit))
     expected = np.load(folder / "ice cream.npy")[:limit]
     assert all(0 < len(chunk) <= 7 and not isinstance(chunk, np.memmap) for chunk in chunks)
     np.testing.assert_array_equal(np.concatenate([expected[:0], *chunks]), expected)
@@ -48,7 +56,7 @@ def test_the_first_drawings_come_in_chunks(
 
 def test_categories_are_taken_in_the_order_asked_for(folder: Path) -> None:
     raw = Raw(folder, ("ice cream", "cat"))
-    np.testing.assert_array_equal(next(raw.chunks(1, 30)), np.load(folder / "cat.npy"))
+    np.testing.assert_array_equal(next(raw.files[1].chunks()), np.load(folder / "cat.npy"))
     assert (raw.rows, raw.side) == ([30, 30], 8)
     assert raw.facts["attribution"] == "nobody"
 
@@ -56,6 +64,21 @@ def test_categories_are_taken_in_the_order_asked_for(folder: Path) -> None:
 def test_a_category_that_was_not_fetched_is_named(folder: Path) -> None:
     with pytest.raises(WrongInputError, match=r"manifest\.json: lacks 'dog'; run: dvc repro"):
         Raw(folder, ("cat", "dog"))
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 8), (3, 4), (7, 30), (29, 30), (30, 30), (20, 99)])
+def test_drawings_from_the_middle(folder: Path, start: int, stop: int) -> None:
+    chunks = list(Raw(folder, CATEGORIES).files[0].chunks(start, stop, 7))
+    expected = np.load(folder / "cat.npy")[start:stop]
+    assert [len(chunk) for chunk in chunks[:-1]] == [7] * (len(chunks) - 1)
+    np.testing.assert_array_equal(np.concatenate([expected[:0], *chunks]), expected)
+
+
+def test_a_check_that_nobody_waits_for_ends(folder: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(GivenUpError):
+        Raw(folder, CATEGORIES).files[0].check(stop)
 
 
 def saved(values: NDArray[Any]) -> bytes:
@@ -87,7 +110,7 @@ def test_a_damaged_file_is_named(folder: Path, damaged: bytes | None) -> None:
     if damaged is not None:
         path.write_bytes(damaged)
     with pytest.raises(WrongInputError, match=r"cat\.npy: not the 30 drawings of 'cat'.*fetch"):
-        Raw(folder, CATEGORIES).check()
+        check(Raw(folder, CATEGORIES))
 
 
 @pytest.mark.parametrize(
@@ -110,9 +133,9 @@ def test_a_file_whose_digest_was_edited_too_is_named(folder: Path, content: byte
     edit(folder, lambda manifest: manifest["categories"][0].update(sha256=changed))
     raw = Raw(folder, CATEGORIES)
     with pytest.raises(WrongInputError, match=r"cat\.npy: .*run: dvc repro -f fetch"):
-        raw.check()
+        check(raw)
     with pytest.raises(WrongInputError, match=r"cat\.npy: "):
-        next(raw.chunks(0, 10))
+        next(raw.files[0].chunks(stop=10))
 
 
 @pytest.mark.parametrize(
@@ -163,14 +186,14 @@ def test_a_manifest_that_says_otherwise_than_the_file_names_the_file(
     edit(folder, change)
     raw = Raw(folder, CATEGORIES)
     with pytest.raises(WrongInputError, match="run: dvc repro -f fetch"):
-        raw.check()
+        check(raw)
 
 
 def test_a_manifest_cannot_point_outside_the_folder(folder: Path) -> None:
     (folder.parent / "outside.npy").write_bytes(GOOD)
     edit(folder, lambda m: m["categories"][0].update(file="../outside.npy"))
     with pytest.raises(WrongInputError, match=f"{folder.name}/outside.npy: not the"):
-        Raw(folder, CATEGORIES).check()
+        check(Raw(folder, CATEGORIES))
 
 
 def test_no_manifest_is_named(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ def subset(make_subset: MakeSubset) -> Path:
 def place(subset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("records") / "records"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "CHUNK", 150)  # several a category
+        patch.setattr(module, "CHUNK", 150)  # several a shard
+        patch.setattr(module, "DEALT", 150)  # several a category
         write(SMALL, subset, place)
     return place
 
@@ -236,6 +237,8 @@ def test_memory_does_not_grow_with_the_number_of_drawings(
 ) -> None:
     monkeypatch.setattr(raw_module, "CHUNK", 500)
     monkeypatch.setattr(module, "CHUNK", 500)
+    monkeypatch.setattr(module, "DEALT", 500)
+    monkeypatch.setattr(module, "ROOM", 1 << 17)
     peaks = []
     for count in (1_000, 10_000):
         drawings = {"cat": random_drawings(count), "zigzag": random_drawings(count, seed=1)}

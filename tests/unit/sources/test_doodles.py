@@ -182,10 +182,6 @@ def test_processes_end_when_the_one_who_asks_is_killed(tmp_path: Path) -> None:
     assert not alive
 
 
-def test_cores_are_at_least_one() -> None:
-    assert 1 <= workers.cores() <= 16
-
-
 def test_what_is_no_doodle_is_refused(tmp_path: Path) -> None:
     asked = data().model_copy(update={"categories": ("cat", "pencli")})
     with pytest.raises(WrongInputError, match=r"'pencli'.*did you mean 'pencil'"):

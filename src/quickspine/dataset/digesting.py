@@ -1,0 +1,56 @@
+"""Digests of all drawings of a raw folder, in their order, by as many workers as there are."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quickspine.dataset import raw
+from quickspine.dataset.content import digests
+from quickspine.dataset.raw import RawFile
+from quickspine.parallel import Stop, by_processes, by_threads
+
+PROCESSES_FROM = 1_000_000  # drawings: with fewer, processes take longer to start than they save
+
+
+def digested(
+    files: Sequence[RawFile], limit: int, workers: int | None = None
+) -> Generator[NDArray[np.uint64], None, None]:
+    """Yield the digests of the first `limit` drawings of each file, uint64 [n, 2] at a time.
+
+    Close it (`contextlib.closing`) to end early.
+
+    Raises:
+        WrongInputError: if a file is not what was fetched, before any digest of its drawings.
+    """
+    total = sum(min(file.rows, limit) for file in files)
+    # To hash 784 bytes, Python keeps its one lock: threads would wait for each other.
+    several = by_processes if total >= PROCESSES_FROM else by_threads
+    return several(_digested, _jobs(files, limit), workers)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Drawings to make digests of; or, without any, a file to check before."""
+
+    file: RawFile
+    start: int = 0
+    stop: int = 0
+
+
+def _jobs(files: Sequence[RawFile], limit: int) -> Iterator[_Job]:
+    for file in files:
+        yield _Job(file)
+        rows = min(file.rows, limit)
+        for start in range(0, rows, raw.CHUNK):
+            yield _Job(file, start, min(start + raw.CHUNK, rows))
+
+
+def _digested(job: _Job, stop: Stop) -> NDArray[np.uint64]:
+    if job.start == job.stop:
+        job.file.check(stop)
+        return np.empty((0, 2), np.uint64)
+    return digests(next(job.file.chunks(job.start, job.stop, job.stop - job.start)))

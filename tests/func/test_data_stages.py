@@ -1,0 +1,221 @@
+"""The data stages' real doors, stopped and damaged while their workers work: quiet, and no orphans.
+
+A million blank drawings, sparse on the disk: enough for worker processes, cheap to make.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from quickspine.dataset.digesting import PROCESSES_FROM
+from quickspine.files import digest, sha256, write_json
+from quickspine.params import load
+from quickspine.sources import npy
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = PROCESSES_FROM // 2
+CATEGORIES = ["cat", "zigzag"]
+WAIT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with params and a raw folder of a million drawings."""
+    folder = tmp_path_factory.mktemp("project")
+    values = load(ROOT / "params.yaml").model_dump(mode="json")
+    values["data"] |= {"categories": CATEGORIES, "drawings_per_category": ROWS}
+    values["records"]["shard_mebibytes"] = 1
+    (folder / "params.yaml").write_text(json.dumps(values))
+    place = folder / "data/raw"
+    place.mkdir(parents=True)
+    entries: list[dict[str, Any]] = []
+    for name in CATEGORIES:
+        path = place / f"{name}.npy"
+        with path.open("wb") as file:
+            file.write(npy.header(ROWS))
+            file.truncate(128 + ROWS * npy.ROW)
+        entry = {"category": name, "file": path.name, "url": "made-up", "rows": ROWS}
+        entries.append({**entry, "bytes": path.stat().st_size, "sha256": sha256(path)})
+    manifest = {"source": "doodles", "synthetic": True, "licence": "CC0-1.0", "side": 28}
+    write_json(place / "manifest.json", {**manifest, "attribution": "x", "categories": entries})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def subset(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with a subset of as many drawings, as sparse."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copy(raw / "params.yaml", folder)
+    place, count = folder / "data/subset", 100_000
+    splits = {}
+    for split, rows in (("train", count), ("validation", 10), ("test", 10)):
+        (place / split).mkdir(parents=True)
+        for label in range(2):
+            with (place / split / f"{label:05d}.npy").open("wb") as file:
+                np.lib.format.write_array_header_1_0(
+                    file, {"descr": "|u1", "fortran_order": False, "shape": (rows, npy.ROW)}
+                )
+                file.truncate(128 + rows * npy.ROW)
+        sums = [sha256(place / split / f"{label:05d}.npy") for label in range(2)]
+        splits[split] = {"drawings": 2 * rows, "categories": dict.fromkeys(CATEGORIES, rows)}
+        splits[split]["sha256"] = digest(sums)
+    manifest = {"source": "doodles", "synthetic": True, "licence": "CC0-1.0", "side": 28}
+    manifest |= {"attribution": "x", "categories": CATEGORIES, "splits": splits}
+    write_json(place / "manifest.json", manifest)
+    return folder
+
+
+def start(folder: Path, stage: str) -> subprocess.Popen[str]:
+    """A stage's door in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", f"pipeline.{stage}"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def until(true: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not true():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    children = psutil.Process(process.pid).children()
+    return [c for c in children if any("spawn_main" in part for part in c.cmdline())]
+
+
+def digesting(folder: Path) -> Iterator[Path]:
+    """The digests that are there: the first says that the workers work."""
+    found = folder.glob("data/.partial-subset-*/digests-0000")
+    return (path for path in found if path.stat().st_size)
+
+
+def gone(children: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(children, timeout=WAIT_S)
+    return not alive
+
+
+MOMENTS: dict[str, Callable[[Path, subprocess.Popen[str]], object]] = {
+    "as the workers start": lambda folder, process: workers(process),
+    "as they work": lambda folder, process: list(digesting(folder)),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    ("number", "everyone"),
+    [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True), (signal.SIGHUP, True)],
+    ids=["SIGTERM", "SIGTERM to all", "Ctrl-C", "closed terminal"],
+)
+def test_preprocess_is_stopped_quietly_with_its_workers(
+    raw: Path, number: signal.Signals, everyone: bool, moment: str
+) -> None:
+    process = start(raw, "preprocess")
+    until(lambda: MOMENTS[moment](raw, process), process)
+    children = workers(process)
+    (os.killpg if everyone else os.kill)(process.pid, number)
+    out, errors = process.communicate(timeout=WAIT_S)
+    assert (process.returncode, out) == (1, "")
+    assert errors == "preprocess: interrupted; nothing half-made was kept\n"
+    assert gone(children)
+    assert [path.name for path in (raw / "data").iterdir()] == ["raw"]
+
+
+def test_a_killed_worker_is_named_as_a_want_of_memory(raw: Path) -> None:
+    process = start(raw, "preprocess")
+    until(lambda: list(digesting(raw)), process)
+    children = workers(process)
+    children[0].kill()
+    out, errors = process.communicate(timeout=WAIT_S)
+    assert (process.returncode, out) == (1, "")
+    assert re.fullmatch(
+        r"preprocess: out of memory \(a worker process was killed\); .*\n", errors
+    ), errors
+    assert gone(children)
+    assert [path.name for path in (raw / "data").iterdir()] == ["raw"]
+
+
+def test_workers_end_with_a_stage_that_is_killed(raw: Path) -> None:
+    process = start(raw, "preprocess")
+    until(lambda: list(digesting(raw)), process)
+    children = workers(process)
+    process.kill()
+    process.communicate()
+    assert children
+    assert gone(children)
+    (left,) = (raw / "data").glob(".partial-subset-*")
+    shutil.rmtree(left)
+
+
+def test_damage_that_workers_find_is_named_and_leaves_nothing(raw: Path) -> None:
+    """A bit in the middle of the second category, while the first is being digested."""
+    path = raw / "data/raw/zigzag.npy"
+    middle = path.stat().st_size // 2
+    with path.open("r+b") as file:
+        file.seek(middle)
+        file.write(b"\1")
+    try:
+        process = start(raw, "preprocess")
+        out, errors = process.communicate(timeout=WAIT_S)
+    finally:
+        with path.open("r+b") as file:
+            file.seek(middle)
+            file.write(b"\0")
+    assert (process.returncode, out) == (2, "")
+    assert errors == (
+        f"preprocess: data/raw/zigzag.npy: not the {ROWS} drawings of 'zigzag' that were "
+        "fetched; run: dvc repro -f fetch\n"
+    )
+    assert [path.name for path in (raw / "data").iterdir()] == ["raw"]
+
+
+@pytest.mark.parametrize("found", ["dealt-train", "train-*.tfrecord"])
+def test_tfrecords_is_stopped_quietly(subset: Path, found: str) -> None:
+    """While drawings are dealt, and while shards are written."""
+    process = start(subset, "tfrecords")
+    until(lambda: list(subset.glob(f"data/.partial-records-*/{found}")), process)
+    process.terminate()
+    out, errors = process.communicate(timeout=WAIT_S)
+    assert (process.returncode, out) == (1, "")
+    assert errors == "tfrecords: interrupted; nothing half-made was kept\n"
+    assert [path.name for path in (subset / "data").iterdir()] == ["subset"]
+
+
+def test_tfrecords_starts_without_tensorflow(subset: Path) -> None:
+    code = (
+        "import runpy, sys; sys.argv[1:] = []; "
+        "runpy.run_module('pipeline.tfrecords', run_name='__main__', alter_sys=True); "
+        "print(sorted({'tensorflow', 'keras', 'mlflow'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=subset,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+    shutil.rmtree(subset / "data/records")
