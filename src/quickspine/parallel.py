@@ -20,6 +20,8 @@ from itertools import islice
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeVar
 
+from quickspine.signals import held_back
+
 J = TypeVar("J")
 R = TypeVar("R")
 
@@ -95,7 +97,7 @@ def by_processes(
     # Spawned, not forked: the same on every platform, and safe where the parent has threads.
     context = multiprocessing.get_context("spawn")
     with _deaf():
-        stop = context.Event()  # starts the process that tracks it
+        stop = context.Event()  # starts a process that keeps track of it
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(stop,))
 
     def submit(job: J) -> Future[R]:
@@ -123,12 +125,16 @@ def _in_order(submit: Callable[[J], Future[R]], jobs: Iterable[J], workers: int)
 
 @contextlib.contextmanager
 def _deaf() -> Iterator[None]:
-    """Processes started here never hear Ctrl-C or a closed terminal: their parent ends them."""
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+    """Processes started here never hear Ctrl-C or a closed terminal: their parent ends them.
+
+    The parent hears a signal at the end of the block, when no process is half started.
+    """
+    with held_back():
+        old = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
 _stop: Stop = threading.Event()  # of a worker process: its parent's

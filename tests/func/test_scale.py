@@ -1,0 +1,54 @@
+"""The scale bench, made tiny: every stage at every size, and nothing left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quickspine.bench import scale
+from quickspine.errors import WrongInputError
+from quickspine.params import Params
+from quickspine.sources import npy
+
+
+def test_every_stage_is_measured_at_every_size(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).resolve().parents[2])  # where the front doors are
+    place = tmp_path / "numpy_bitmap"
+    place.mkdir()
+    for seed, name in enumerate(("cat", "ice cream")):
+        drawings = np.random.default_rng(seed).integers(0, 256, (40, npy.ROW), np.uint8)
+        np.save(place / f"{name}.npy", drawings)
+    work = tmp_path / "work"
+    work.mkdir()
+    found = scale.measure(params, [101, 300], work, str(place))
+    assert list(work.iterdir()) == []
+    assert list(found) == list(scale.STAGES)
+    for stage, sizes in found.items():
+        assert list(sizes) == ["101", "300"]
+        for count, one in sizes.items():
+            assert list(one) == ["seconds", "rss_mib", "disk_mib"]
+            assert one["seconds"] > 0
+            assert one["rss_mib"] > 5
+            drawings = int(count) * npy.ROW / 2**20
+            assert one["disk_mib"] == 0 if stage == "read" else one["disk_mib"] >= drawings - 0.01
+    lines = scale.table(found).splitlines()
+    assert len(lines) == 2 + 8
+    assert lines[2].startswith("| fetch | 101 | ")
+
+
+def test_what_cannot_be_measured_is_named(params: Params, tmp_path: Path) -> None:
+    with pytest.raises(WrongInputError, match="a folder is needed. Received: https://example.org"):
+        scale.measure(params, [10], tmp_path, "https://example.org")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_repeated_drawings_all_differ() -> None:
+    drawings = np.random.default_rng(0).integers(0, 256, (5, npy.ROW), np.uint8)
+    every = np.concatenate([scale._changed(drawings, again) for again in range(300)])
+    assert len(np.unique(every, axis=0)) == 1500
+    np.testing.assert_array_equal(every[:5], drawings)
+    assert {draws.shape for _, draws in scale._samples(None)} == {(scale.DRAWN, npy.ROW)}
