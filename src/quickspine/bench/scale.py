@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil  # type: ignore[import-untyped]
@@ -111,7 +110,9 @@ def _make(params: Params, count: int, place: Path, real: str | None) -> None:
 def _samples(real: str | None) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Categories and some drawings of each, uint8 [n, 784]."""
     if real is None:
-        yield from ((name, draw(name, 1, 0, DRAWN)) for name in categories.DOODLES)
+        yield from (
+            (name, draw(name, 1, 0, DRAWN).reshape(-1, npy.ROW)) for name in categories.DOODLES
+        )
         return
     place = mirror.parse(real)
     if isinstance(place, mirror.Web):
