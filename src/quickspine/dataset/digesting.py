@@ -13,6 +13,7 @@ from quickspine.dataset.content import digests
 from quickspine.dataset.raw import RawFile
 from quickspine.parallel import Stop, by_processes, by_threads
 
+A_JOB = 8  # chunks
 PROCESSES_FROM = 1_000_000  # drawings: with fewer, processes take longer to start than they save
 
 
@@ -45,12 +46,13 @@ def _jobs(files: Sequence[RawFile], limit: int) -> Iterator[_Job]:
     for file in files:
         yield _Job(file)
         rows = min(file.rows, limit)
-        for start in range(0, rows, raw.CHUNK):
-            yield _Job(file, start, min(start + raw.CHUNK, rows))
+        size = A_JOB * raw.CHUNK
+        for start in range(0, rows, size):
+            yield _Job(file, start, min(start + size, rows))
 
 
 def _digested(job: _Job, stop: Stop) -> NDArray[np.uint64]:
     if job.start == job.stop:
         job.file.check(stop)
         return np.empty((0, 2), np.uint64)
-    return digests(next(job.file.chunks(job.start, job.stop, job.stop - job.start)))
+    return np.concatenate([digests(chunk) for chunk in job.file.chunks(job.start, job.stop)])

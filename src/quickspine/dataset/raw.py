@@ -17,7 +17,7 @@ from quickspine.files import digest, read_json, sha256
 from quickspine.parallel import Stop, go_on
 
 MAX_SIDE = 4096  # pixels
-CHUNK = 16_384  # drawings read at once: 12.8 MB
+CHUNK = 2048  # drawings read at once, so few that they stay in the processor's cache
 PIECE = 1 << 20  # bytes hashed at once
 MAX_TEXT = 1000  # characters of a licence
 FACTS = ("source", "synthetic", "licence", "attribution", "side")  # handed on from stage to stage
