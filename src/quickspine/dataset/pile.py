@@ -81,7 +81,13 @@ class Pile:
             first, last = self.starts[self._left : self._left + 2].tolist()
             rows = np.empty(last - first, self.row)
             size = self.row.itemsize
-            _read(self._file.fileno(), rows.view(np.uint8).data, first * size)
+            self._file.seek(first * size)
+            content = rows.view(np.uint8).data
+            while content:  # the system reads 2 GiB at once at most
+                read = self._file.readinto(content)
+                if not read:
+                    raise OSError("the pile of drawings became shorter while it was read")
+                content = content[read:]
             self._file.truncate(first * size)
             return self._left, rows
 
@@ -90,12 +96,4 @@ def _write(file: int, content: memoryview, place: int) -> None:
     """A disk that fills up takes a part, and then raises OSError."""
     while content:
         size = os.pwrite(file, content, place)
-        content, place = content[size:], place + size
-
-
-def _read(file: int, content: memoryview, place: int) -> None:
-    while content:  # the system reads 2 GiB at once at most
-        size = os.preadv(file, [content], place)
-        if not size:
-            raise OSError("the pile of drawings became shorter while it was read")
         content, place = content[size:], place + size

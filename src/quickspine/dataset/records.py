@@ -109,7 +109,7 @@ def _write_split(
 ) -> list[dict[str, Any]]:
     total, size = int(source["splits"][split]["drawings"]), _record(source)
     count = max(1, min(total, round(total * size / (params.shard_mebibytes * 2**20))))
-    workers = workers or max(1, min(cores(), ROOM // (-(-total // count) * size)))
+    workers = workers or max(1, min(cores(), ROOM // (max(1, -(-total // count)) * size)))
     deal = _Deal(params.seed, subset / split, split, count, source)
     shards = {}
     with Flushing() as flushing, Pile(folder / f"dealt-{split}", deal.pixels, deal.sizes()) as pile:

@@ -6,6 +6,7 @@ white strokes on black. Of a file of 90 to 250 MB only the header and the drawin
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
 import threading
@@ -67,11 +68,14 @@ def _from_folder(data: Data, place: mirror.Folder, folder: Path) -> list[Fetched
     def copy(category: str, take: Take, advance: Advance) -> Fetched:
         target = folder / mirror.file_name(category)
         with files.whole_file(target) as partial, partial.open("wb") as out:
-            out.write(npy.header(take.body // npy.ROW))
+            head = npy.header(take.body // npy.ROW)
+            out.write(head)
+            hasher = hashlib.sha256(head)  # of what is written: it is not read again for that
             for chunk in read(place.path(category), take):
                 out.write(chunk)
+                hasher.update(chunk)
                 advance(len(chunk))
-        return _fetched(category, place.url(category), target, take)
+        return _fetched(category, place.url(category), target, take, hasher.hexdigest())
 
     return every(
         data, place, judged, copy, lambda need: _need(folder.parent, need), threading.Event()
@@ -105,7 +109,8 @@ def _from_web(data: Data, named: mirror.Web, kept: Path, folder: Path) -> list[F
             take = downloads[category].run(advance)
             check_published(place.url(category), partial, take)
             partial.seal(npy.header(take.body // npy.ROW))
-            return _fetched(category, place.url(category), partial.body, take)
+            sha256 = files.sha256(partial.body)
+            return _fetched(category, place.url(category), partial.body, take, sha256)
 
         def check(need: int) -> None:
             here = sum(download.partial.have for download in downloads.values())
@@ -127,6 +132,6 @@ def _from_web(data: Data, named: mirror.Web, kept: Path, folder: Path) -> list[F
     return entries
 
 
-def _fetched(category: str, url: str, path: Path, take: Take) -> Fetched:
+def _fetched(category: str, url: str, path: Path, take: Take, sha256: str) -> Fetched:
     name, rows = mirror.file_name(category), take.body // npy.ROW
-    return Fetched(category, name, url, rows, path.stat().st_size, files.sha256(path))
+    return Fetched(category, name, url, rows, path.stat().st_size, sha256)
