@@ -238,7 +238,7 @@ def test_memory_does_not_grow_with_the_number_of_drawings(
     monkeypatch.setattr(raw_module, "CHUNK", 500)
     monkeypatch.setattr(module, "CHUNK", 100)
     monkeypatch.setattr(module, "DEALT", 500)
-    monkeypatch.setattr(module, "ROOM", 1 << 17)
+    monkeypatch.setattr(module, "ROOM", 1 << 16)
     peaks = []
     for count in (1_000, 10_000):
         drawings = {"cat": random_drawings(count), "zigzag": random_drawings(count, seed=1)}
