@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 
 from quickspine.dataset import SPLITS, records, subset
 from quickspine.dataset.example import Serialiser
+from quickspine.dataset.layout import HEAD, TAIL, Layout
+from quickspine.dataset.pieces import Pieces, open_shard
 from quickspine.dataset.reader import RecordSet, open_records
-from quickspine.dataset.shards import HEAD, TAIL, check_records
+from quickspine.dataset.shards import Shard
 from quickspine.errors import WrongInputError
 from quickspine.files import digest, sha256
 from quickspine.params import Params
@@ -113,10 +115,13 @@ def everything(found: RecordSet) -> list[tuple[bytes, int]]:
     ]
 
 
-def read(found: RecordSet, path: Path) -> None:
+def read(found: RecordSet, path: Path, way: str = "ordered") -> None:
     """Read the split of a shard as the stages do."""
+    split = path.name.partition("-")[0]
     with found.reading():
-        for _ in found.ordered(path.name.partition("-")[0], 64):
+        ordered = way == "ordered"
+        data = found.ordered(split, 64) if ordered else found.shuffled(split, 1, seed=1, epoch=0)
+        for _ in data:
             pass
 
 
@@ -134,22 +139,56 @@ def test_every_byte_of_a_shard_counts(folder: Path) -> None:
 
 
 def test_every_byte_counts_even_where_the_digests_were_made_to_fit(folder: Path) -> None:
-    """At opening where a record makes no sense any more, else by TFRecord's own checksums."""
+    """By the layout, and by TFRecord's own checksums: pixels and labels that exist have no more."""
     path = smallest(folder)
-    at_opening = at_reading = 0
     for damaged in flips(path.read_bytes()):
         path.write_bytes(damaged)
         forge(folder, path)
-        if message := refusal(lambda: open_records(folder)):
-            assert message.startswith(f"{path}: not the shard of ")
-            at_opening += 1
-        else:
-            message = refusal(lambda: read(open_records(folder), path))
-            assert message
-            assert message.startswith(f"{folder}: a shard cannot be read (")
-            at_reading += 1
-    # Pixels, checksums and labels that exist can be judged by TFRecord alone.
-    assert at_opening > at_reading / 2 > 0
+        message = refusal(lambda: open_records(folder))
+        assert message
+        assert message.startswith(f"{path}: not the shard of ")
+        assert "sha256" not in message
+
+
+def test_every_byte_counts_after_opening_too(folder: Path) -> None:
+    """A byte that changes during a training is never trained on."""
+    path = smallest(folder)
+    split = path.name.partition("-")[0]
+    (shard,) = (each for each in open_records(folder).pieces[split] if each.path == path)
+    before = [(images.tolist(), labels.tolist()) for images, labels in shard.read(0, 1)]
+    content = path.read_bytes()
+    for damaged in [*flips(content), *(content[:size] for size in range(len(content)))]:
+        path.write_bytes(damaged)
+        for first in (0, shard.examples - 1):
+            message = refusal(lambda first=first: list(shard.read(first, 1)))  # type: ignore[misc]
+            assert message == f"{path}: its bytes have changed since it was opened"
+    path.write_bytes(content)
+    assert [(images.tolist(), labels.tolist()) for images, labels in shard.read(0, 1)] == before
+
+
+@pytest.mark.parametrize("way", ["ordered", "shuffled"])
+@pytest.mark.parametrize("what", ["flipped", "truncated", "empty", "another"])
+def test_a_shard_that_changes_after_opening_is_named(folder: Path, way: str, what: str) -> None:
+    found = open_records(folder)
+    path = smallest(folder)
+    content = path.read_bytes()
+    read(found, path, way)
+    flipped = content[:-20] + bytes([content[-20] ^ 1]) + content[-19:]
+    good = [bytes(value.numpy()) for value in tf.data.TFRecordDataset(str(path))]
+    if what == "another":  # of the same length, with right checksums
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for value in reversed(good):
+                writer.write(value)
+        assert path.stat().st_size == len(content)
+    else:
+        path.write_bytes({"flipped": flipped, "truncated": content[:-1], "empty": b""}[what])
+    message = refusal(lambda: read(found, path, way))
+    assert message == (
+        f"{folder}: a shard cannot be read ({path}: its bytes have changed since it was opened); "
+        "run: dvc repro -f tfrecords"
+    )
+    path.write_bytes(content)
+    read(found, path, way)
 
 
 @pytest.mark.parametrize("step", [1, 7])
@@ -225,6 +264,7 @@ def test_a_record_that_is_no_drawing_is_refused_before_anything_is_trained(
 def test_a_right_forgery_is_another_data_set_and_nothing_worse(folder: Path) -> None:
     """So the refusals above are about the records, and not about having been forged."""
     before = open_records(folder)
+    drawings = everything(before)
     path = smallest(folder)
     good = [bytes(value.numpy()) for value in tf.data.TFRecordDataset(str(path))]
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -233,7 +273,7 @@ def test_a_right_forgery_is_another_data_set_and_nothing_worse(folder: Path) -> 
     forge(folder, path)
     found = open_records(folder)
     assert found.digest != before.digest
-    assert sorted(everything(found)) == sorted(everything(before))
+    assert sorted(everything(found)) == sorted(drawings)
 
 
 @settings(max_examples=60)
@@ -255,13 +295,20 @@ def test_labels_of_any_number_of_categories_are_understood(
             for label in labels:
                 writer.write(serialise(np.full(pixels, 255, np.uint8), label))
 
+    def check(examples: int) -> Pieces:
+        size = path.stat().st_size
+        shard = Shard(file=path.name, bytes=size, sha256=sha256(path), examples=examples)
+        return open_shard(path, shard, Layout(pixels, categories))
+
     write(labels)
-    check_records(path, len(labels), pixels, categories)
+    found = list(check(len(labels)).read(0, len(labels)))
+    assert np.concatenate([numbers for _, numbers in found]).tolist() == labels
+    assert all((images == 255).all() and images.shape[1] == pixels for images, _ in found)
     with pytest.raises(ValueError, match="records"):
-        check_records(path, len(labels) + 1, pixels, categories)
+        check(len(labels) + 1)
     write([*labels, categories])
-    with pytest.raises(ValueError, match=r"label|a record of"):
-        check_records(path, len(labels) + 1, pixels, categories)
+    with pytest.raises(ValueError, match=r"label|a record is no drawing"):
+        check(len(labels) + 1)
 
 
 def test_the_head_and_tail_are_tfrecord_s(folder: Path) -> None:

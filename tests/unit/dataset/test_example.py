@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from quickspine.dataset.example import Serialiser, around, parse
+from quickspine.dataset.example import Serialiser, around
 from tests.unit.dataset.conftest import random_drawings
 
 
@@ -52,14 +52,3 @@ def test_other_readers_understand_them() -> None:
     found = tf.train.Example.FromString(Serialiser(4)(np.array([1, 2, 3, 255], np.uint8), 7))
     assert found.features.feature["image"].bytes_list.value[:] == [b"\x01\x02\x03\xff"]
     assert found.features.feature["label"].int64_list.value[:] == [7]
-
-
-def test_a_batch_comes_back() -> None:
-    drawings = random_drawings(20, 4)
-    quick = Serialiser(16)
-    batch = [quick(drawing, label) for label, drawing in enumerate(drawings)]
-    images, labels = parse(tf.constant(batch), (4, 4, 1))
-    assert images.dtype == tf.uint8
-    assert labels.dtype == tf.int64
-    np.testing.assert_array_equal(images, drawings.reshape(20, 4, 4, 1))
-    np.testing.assert_array_equal(labels, np.arange(20))

@@ -11,17 +11,27 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from quickspine.dataset import SPLITS
+from quickspine.dataset import pieces as pieces_module
 from quickspine.dataset import reader as module
-from quickspine.dataset.reader import RecordSet, open_records
+from quickspine.dataset.example import Serialiser
+from quickspine.dataset.layout import Layout
+from quickspine.dataset.pieces import open_shard
+from quickspine.dataset.reader import RecordSet, open_records, steady
 from quickspine.dataset.records import write
+from quickspine.dataset.shards import Shard
 from quickspine.errors import WrongInputError
+from quickspine.files import sha256
 from quickspine.params import Records
+from quickspine.randomness import derive
 from tests.unit.dataset.conftest import MakeSubset, random_drawings
 
 CATEGORIES = ["zigzag", "cat", "fish"]
+FEATURES = {"image": tf.string, "label": tf.int64}
 
 
 @pytest.fixture(scope="module")
@@ -204,3 +214,77 @@ def test_a_distributed_dataset_gives_the_same_examples(records: RecordSet) -> No
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
         distributed = tf.distribute.get_strategy().experimental_distribute_dataset(data)
     np.testing.assert_array_equal(labels_of(distributed), labels_of(data))
+
+
+def parse(serialised: Any, shape: tuple[int, int, int]) -> tuple[Any, Any]:
+    """A batch of Examples, by protobuf."""
+    features = {name: tf.io.FixedLenFeature([], kind) for name, kind in FEATURES.items()}
+    parsed = tf.io.parse_example(serialised, features)
+    size = shape[0] * shape[1] * shape[2]
+    pixels = tf.io.decode_raw(parsed["image"], tf.uint8, fixed_length=size)
+    return tf.reshape(pixels, (-1, *shape)), parsed["label"]
+
+
+def by_record(found: RecordSet, batch_size: int, *, seed: int | None = None, epoch: int = 0) -> Any:
+    """Reading as TensorFlow's own parts do it, a record at a time."""
+    names = [str(shard.path) for shard in found.pieces["train"]]
+    if seed is None:
+        data = tf.data.TFRecordDataset(names).batch(batch_size)
+        return data.map(lambda batch: parse(batch, found.shape)).with_options(steady())
+    chosen = derive(seed, "order", epoch)
+    order = np.random.default_rng(chosen).permutation(len(names))
+
+    def shuffle(number: Any, block: Any) -> Any:
+        key = tf.stack([tf.constant(chosen, tf.int64), number])
+        return tf.random.experimental.stateless_shuffle(block, key)
+
+    data = tf.data.TFRecordDataset([names[index] for index in order])
+    data = data.batch(module.SHUFFLE_BLOCK).enumerate().map(shuffle).unbatch()
+    data = data.batch(batch_size, drop_remainder=True)
+    return data.map(lambda batch: parse(batch, found.shape)).with_options(steady())
+
+
+def batches(data: Any) -> list[tuple[Any, bytes, list[int]]]:
+    return [(tuple(i.shape), i.numpy().tobytes(), label.numpy().tolist()) for i, label in data]
+
+
+@st.composite
+def record_sets(draw: st.DrawFn, folder: Path) -> RecordSet:
+    """Shards of any number of records, with labels of one, two or three bytes, in any order."""
+    shape = draw(st.sampled_from([(1, 1, 1), (4, 4, 1), (3, 5, 3), (28, 28, 1)]))
+    categories = draw(st.sampled_from([2, 24, 128, 129, 345, 20_000]))
+    sizes = draw(st.lists(st.integers(1, 60), min_size=1, max_size=5))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    pixels = shape[0] * shape[1] * shape[2]
+    serialise, pieces = Serialiser(pixels), []
+    for number, size in enumerate(sizes):
+        path = folder / f"{number}.tfrecord"
+        edge = 0 if random.random() < 0.2 else int(random.integers(categories))
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for _ in range(size):
+                label = int(random.integers(edge, categories))
+                writer.write(serialise(random.integers(0, 256, pixels, np.uint8), label))
+        shard = Shard(file=path.name, bytes=path.stat().st_size, sha256=sha256(path), examples=size)
+        pieces.append(open_shard(path, shard, Layout(pixels, categories)))
+    return RecordSet(folder, {"shape": list(shape)}, {"train": pieces})
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_to_the_bit_what_reading_a_record_at_a_time_gives(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Also where a block takes several shards, a shard several pieces, and both end anywhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces_module, "PIECE", data.draw(st.sampled_from([1, 500, 3000, 1 << 20])))
+        patch.setattr(module, "ORDERED_PIECES", data.draw(st.integers(1, 4)))
+        patch.setattr(module, "SHUFFLE_BLOCK", data.draw(st.sampled_from([1, 7, 50, 16_384])))
+        found = data.draw(record_sets(tmp_path_factory.getbasetemp()))
+        size, skipped = data.draw(st.integers(1, 70)), data.draw(st.integers(0, 3))
+        seed, epoch = data.draw(st.integers(0, 2**31 - 1)), data.draw(st.integers(0, 100))
+        assert batches(found.ordered("train", size)) == batches(by_record(found, size))
+        chosen = found.shuffled("train", size, seed=seed, epoch=epoch)
+        expected = by_record(found, size, seed=seed, epoch=epoch)
+        assert batches(chosen) == batches(expected)
+        assert batches(chosen.skip(skipped)) == batches(expected)[skipped:]
+        assert chosen.element_spec == expected.element_spec

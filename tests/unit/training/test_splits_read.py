@@ -21,13 +21,13 @@ from quickspine.training.model_file import load
 def read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The splits that were read so far."""
     seen: set[str] = set()
-    serialised = RecordSet.serialised
+    shards = RecordSet.shards
 
     def spying(self: RecordSet, split: str, *rest: Any, **named: Any) -> Any:
         seen.add(split)
-        return serialised(self, split, *rest, **named)
+        return shards(self, split, *rest, **named)
 
-    monkeypatch.setattr(RecordSet, "serialised", spying)
+    monkeypatch.setattr(RecordSet, "shards", spying)
     return seen
 
 
