@@ -104,6 +104,8 @@ class Augment(Section):
     rotation: Annotated[float, Field(ge=0, le=180)]
     shift: Annotated[float, Field(ge=0, le=0.5)]
     zoom: Annotated[float, Field(ge=0, le=0.9)]
+    # From 2/3 on, corners may lie so that a drawing would be folded.
+    perspective: Annotated[float, Field(ge=0, le=0.6)] = 0.0
 
 
 class Heads(Section):

@@ -10,13 +10,23 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from quickspine.dataset.augment import augmented, random_affine, transform
+from quickspine.dataset.augment import (
+    augmented,
+    random_affine,
+    random_maps,
+    random_perspective,
+    transform,
+)
 from quickspine.dataset.reader import steady
 from quickspine.params import Augment
+from quickspine.randomness import derive
 
 Images = NDArray[np.uint8]
 NOTHING = Augment(rotation=0, shift=0, zoom=0)
 USUAL = Augment(rotation=10, shift=0.07, zoom=0.1)
+TILTED = Augment(rotation=0, shift=0, zoom=0, perspective=0.5)
+EVERYTHING = Augment(rotation=10, shift=0.07, zoom=0.1, perspective=0.5)
+KEY = tf.constant([1, 2], tf.int64)
 
 
 def dots(*places: tuple[int, int], side: int = 15) -> Images:
@@ -156,25 +166,145 @@ def test_the_usual_bounds_keep_drawings_whole_and_change_each_differently() -> N
     assert len(np.unique(moved.round(4), axis=0)) == 64
 
 
-def test_seed_epoch_and_place_alone_decide() -> None:
+@pytest.mark.parametrize("params", [USUAL, TILTED, EVERYTHING], ids=["usual", "tilted", "all"])
+def test_seed_epoch_and_place_alone_decide(params: Augment) -> None:
     images = np.repeat(discs(1), 64, axis=0)
 
     def result(seed: int, epoch: int) -> Images:
-        return run(augmented(dataset(images), USUAL, seed=seed, epoch=epoch))[0]
+        return run(augmented(dataset(images), params, seed=seed, epoch=epoch))[0]
 
     chosen = result(1, 3)
     tf.random.set_seed(99)
     np.testing.assert_array_equal(result(1, 3), chosen)
-    data = augmented(dataset(images), USUAL, seed=1, epoch=3).prefetch(4).with_options(steady())
+    data = augmented(dataset(images), params, seed=1, epoch=3).prefetch(4).with_options(steady())
     np.testing.assert_array_equal(run(data)[0], chosen)
     np.testing.assert_array_equal(run(data)[0], chosen)  # the second time too
     for other in (result(1, 4), result(2, 3), np.roll(chosen, 16, axis=0)):
         assert (other != chosen).any(axis=(1, 2, 3)).all()
 
 
-@pytest.mark.parametrize("shape", [(3, 28, 28, 1), (2, 9, 17, 1), (1, 8, 8, 3)])
-def test_any_size_and_number_of_channels(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(3, 28, 28, 1), (2, 9, 17, 1), (1, 8, 8, 3), (5, 1, 1, 1)])
+@pytest.mark.parametrize("params", [USUAL, EVERYTHING], ids=["usual", "everything"])
+def test_any_size_and_number_of_channels(shape: tuple[int, ...], params: Augment) -> None:
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    after, _ = run(augmented(dataset(images), USUAL, seed=1, epoch=0))
+    after, _ = run(augmented(dataset(images), params, seed=1, epoch=0))
     assert after.shape == shape
     assert after.dtype == np.uint8
+
+
+def before_perspective(data: Any, params: Augment, *, seed: int, epoch: int) -> Any:
+    """`augmented` as it was before it knew perspective."""
+    chosen = derive(seed, "augment", epoch)
+
+    def change(number: Any, batch: tuple[Any, Any]) -> tuple[Any, Any]:
+        images, labels = batch
+        key = tf.stack([tf.constant(chosen, tf.int64), number])
+        shape = tf.shape(images)
+        height, width = tf.cast(shape[1], tf.float32), tf.cast(shape[2], tf.float32)
+        uniform = tf.random.stateless_uniform([4, shape[0]], key, -1.0, 1.0)
+        angle = uniform[0] * (params.rotation * math.pi / 180)
+        scale = tf.exp(uniform[1] * math.log1p(params.zoom))
+        right, down = uniform[2] * params.shift * width, uniform[3] * params.shift * height
+        cos, sin = tf.cos(angle) * scale, tf.sin(angle) * scale
+        middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
+        offset_x = middle_x + right - cos * middle_x + sin * middle_y
+        offset_y = middle_y + down - sin * middle_x - cos * middle_y
+        zero = tf.zeros_like(angle)
+        affine = tf.stack([cos, -sin, offset_x, sin, cos, offset_y, zero, zero], axis=1)
+        changed = tf.raw_ops.ImageProjectiveTransformV3(
+            images=images,
+            transforms=affine,
+            output_shape=tf.shape(images)[1:3],
+            fill_value=0.0,
+            interpolation="BILINEAR",
+            fill_mode="CONSTANT",
+        )
+        return changed, labels
+
+    return data.enumerate().map(change, num_parallel_calls=2)
+
+
+@pytest.mark.parametrize("size", [1, 16, 23, 64])
+@pytest.mark.parametrize(
+    "params",
+    [USUAL, Augment(rotation=180, shift=0.5, zoom=0.9), Augment(rotation=0, shift=0.1, zoom=0)],
+    ids=["usual", "most", "shift"],
+)
+def test_without_perspective_it_is_to_the_bit_what_it_was(size: int, params: Augment) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), dtype=np.uint8)
+    data = dataset(images, size)
+    expected, labels = run(before_perspective(data, params, seed=3, epoch=2))
+    found = run(augmented(data, params, seed=3, epoch=2))
+    np.testing.assert_array_equal(found[0], expected)
+    np.testing.assert_array_equal(found[1], labels)
+
+
+def through(maps: Any, places: Any) -> NDArray[np.float64]:
+    """Where maps ([n, 3, 3]) lead places ([n, m, 2]): [n, m, 2]."""
+    places = np.asarray(places, np.float64)
+    points = np.concatenate([places, np.ones((*places.shape[:-1], 1))], axis=-1)
+    found = np.einsum("nij,nmj->nmi", np.asarray(maps, np.float64), points)
+    ends: NDArray[np.float64] = found[..., :2] / found[..., 2:]
+    return ends
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.6])
+@pytest.mark.parametrize(("height", "width"), [(28, 28), (9, 400)])
+def test_each_corner_moves_inward_by_itself_within_its_bounds(
+    share: float, height: int, width: int
+) -> None:
+    """Against the eight equations of each drawing, solved one by one."""
+    images = tf.zeros((500, height, width, 1), tf.uint8)
+    chosen = TILTED.model_copy(update={"perspective": share})
+    found = np.asarray(random_perspective(images, chosen, KEY))
+    sides = np.array([width, height])
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * sides - 0.5
+    moved = through(np.linalg.inv(found), np.tile(corners, (500, 1, 1)))
+    inward = np.abs(moved - corners) / (sides / 2)
+    middle = (sides - 1) / 2
+    assert (np.abs(moved - middle) <= np.abs(corners - middle) + 1e-6).all()
+    assert inward.max() <= share + 1e-6
+    assert (inward.max(axis=0) > 0.98 * share).all()
+    assert (inward.min(axis=0) < 0.02 * share).all()
+    correlations = np.corrcoef(inward.reshape(500, 8).T) - np.eye(8)
+    assert np.abs(correlations).max() < 5 / math.sqrt(500)
+    # The mapped image keeps its sense: no corner passes the line between its neighbours.
+    before, behind = np.roll(moved, 1, axis=1), np.roll(moved, -1, axis=1)
+    one, two = moved - before, behind - moved
+    assert (one[..., 0] * two[..., 1] - one[..., 1] * two[..., 0] > 0).all()
+    for number in range(20):
+        equations, ends = [], []
+        for (x, y), (to_x, to_y) in zip(moved[number], corners, strict=True):
+            equations.append([x, y, 1, 0, 0, 0, -x * to_x, -y * to_x])
+            equations.append([0, 0, 0, x, y, 1, -x * to_y, -y * to_y])
+            ends += [to_x, to_y]
+        solved = np.append(np.linalg.solve(equations, ends), 1).reshape(3, 3)
+        np.testing.assert_allclose(found[number] / found[number, 2, 2], solved, atol=1e-6)
+
+
+def test_the_affine_map_is_of_what_the_perspective_gives_and_the_same_as_without() -> None:
+    images = tf.zeros((200, 28, 28, 1), tf.uint8)
+    affine = np.asarray(random_affine(images, USUAL, KEY), np.float64)
+    tilt = np.asarray(random_perspective(images, EVERYTHING, KEY))
+    whole = np.asarray(random_maps(images, EVERYTHING, KEY), np.float64)
+    ones = np.ones((200, 1))
+    inner, both = (np.append(one, ones, axis=1).reshape(-1, 3, 3) for one in (affine, whole))
+    places = np.random.default_rng(0).uniform(0, 27, (200, 10, 2))
+    np.testing.assert_allclose(
+        through(both, places), through(tilt, through(inner, places)), rtol=1e-3, atol=1e-3
+    )
+    np.testing.assert_array_equal(random_maps(images, USUAL, KEY), affine)
+
+
+def test_a_perspective_shows_the_drawing_within_its_corners_and_black_outside() -> None:
+    white = np.full((300, 28, 28, 1), 255, np.uint8)
+    after = np.asarray(transform(white, random_maps(white, TILTED, KEY)))
+    maps = np.linalg.inv(np.asarray(random_perspective(white, TILTED, KEY)))
+    corners = through(
+        maps, np.tile([[-0.5, -0.5], [27.5, -0.5], [27.5, 27.5], [-0.5, 27.5]], (300, 1, 1))
+    )
+    x, y = corners[..., 0], corners[..., 1]
+    areas = np.abs((x * np.roll(y, -1, 1) - y * np.roll(x, -1, 1)).sum(axis=1)) / 2
+    np.testing.assert_allclose(ink(after) / 255, areas, rtol=0.03)
+    assert (after[:, 14, 14] == 255).all()
+    assert 0.4 < np.median(areas) / 28**2 < 0.8
