@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -15,14 +16,22 @@ def augmented(data: Any, params: Augment, *, seed: int, epoch: int) -> Any:
     """Change every drawing of a tf.data.Dataset of (uint8 [n, h, w, c], labels) at random."""
     if not (params.rotation or params.shift or params.zoom or params.perspective):
         return data
-    chosen = derive(seed, "augment", epoch)
+    chosen, changed = derive(seed, "augment", epoch), _changed(params)
 
+    @tf.autograph.experimental.do_not_convert
     def change(number: Any, batch: tuple[Any, Any]) -> tuple[Any, Any]:
         images, labels = batch
-        key = tf.stack([tf.constant(chosen, tf.int64), number])
-        return transform(images, random_maps(images, params, key)), labels
+        return changed(images, tf.stack([tf.constant(chosen, tf.int64), number])), labels
 
     return data.enumerate().map(change, num_parallel_calls=2)
+
+
+@functools.cache
+def _changed(params: Augment) -> Any:
+    """Made once: to trace it takes as long as some dozen steps, and each epoch asks for it."""
+    return tf.function(
+        lambda images, key: transform(images, random_maps(images, params, key)), autograph=False
+    )
 
 
 def random_maps(images: Any, params: Augment, key: Any) -> Any:

@@ -53,6 +53,7 @@ def blocks(
 
     fill = partial(_filled, shards, shape)
 
+    @tf.autograph.experimental.do_not_convert
     def read(number: Any) -> tuple[Any, Any]:
         first, end = (tf.gather(tf.constant(cuts, tf.int64), number + more) for more in (0, 1))
         order = tf.range(end - first)
