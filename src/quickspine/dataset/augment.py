@@ -18,12 +18,12 @@ def augmented(data: Any, params: Augment, *, seed: int, epoch: int) -> Any:
         return data
     chosen, changed = derive(seed, "augment", epoch), _changed(params)
 
-    @tf.autograph.experimental.do_not_convert
     def change(number: Any, batch: tuple[Any, Any]) -> tuple[Any, Any]:
         images, labels = batch
         return changed(images, tf.stack([tf.constant(chosen, tf.int64), number])), labels
 
-    return data.enumerate().map(change, num_parallel_calls=2)
+    plain = tf.autograph.experimental.do_not_convert(change)
+    return data.enumerate().map(plain, num_parallel_calls=2)
 
 
 @functools.cache

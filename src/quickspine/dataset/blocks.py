@@ -53,7 +53,6 @@ def blocks(
 
     fill = partial(_filled, shards, shape)
 
-    @tf.autograph.experimental.do_not_convert
     def read(number: Any) -> tuple[Any, Any]:
         first, end = (tf.gather(tf.constant(cuts, tf.int64), number + more) for more in (0, 1))
         order = tf.range(end - first)
@@ -68,7 +67,8 @@ def blocks(
         )
         return tf.ensure_shape(images, (None, *shape)), tf.ensure_shape(labels, (None,))
 
-    return tf.data.Dataset.range(len(cuts) - 1).map(read, num_parallel_calls=2)
+    plain = tf.autograph.experimental.do_not_convert(read)
+    return tf.data.Dataset.range(len(cuts) - 1).map(plain, num_parallel_calls=2)
 
 
 def batched(data: Any, batch_size: int, *, drop_remainder: bool = False) -> Any:
