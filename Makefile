@@ -8,7 +8,7 @@ OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-unit check format ui sync plan report bench soak lock clean
+.PHONY: help setup repro test test-unit check format ui sync plan report bench figures soak lock clean
 
 help:  ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,8 +51,11 @@ plan: setup  ## Show what `make repro` would run, and why
 report: setup  ## Say where the report is, and the result in words
 	@python -m quickspine.evaluation.show
 
-bench: setup  ## Time the stages on this machine
-	@python -m quickspine.bench
+bench: setup  ## Measure against plain PyTorch and Keras on this machine (ARGS=--quick: 3 minutes)
+	@python -m quickspine.bench $(ARGS)
+
+figures: setup  ## Put the last bench into the docs: docs/measured.md and its figures
+	@python -m quickspine.bench.figures
 
 soak: setup  ## Kill `dvc repro` at 50 random moments, compare every byte (KILLS=50, an hour)
 	@python -m tests.soak --kills $(or $(KILLS),50)
@@ -60,6 +63,7 @@ soak: setup  ## Kill `dvc repro` at 50 random moments, compare every byte (KILLS
 lock: setup  ## Write requirements.lock and requirements-cuda.lock anew from pyproject.toml
 	@uv pip compile pyproject.toml --extra dev $(UV_LOCK) -o requirements.lock
 	@uv pip compile pyproject.toml --extra dev --extra cuda $(UV_LOCK) -o requirements-cuda.lock
+	@uv pip compile bench/peers/keras.in --constraints requirements.lock $(UV_LOCK) -o bench/peers/keras.txt
 
 UV_LOCK := --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11
 

@@ -27,7 +27,7 @@ def title(name: str) -> str:
     return f"What {name.removeprefix('confusion-')} takes for what"
 
 
-def _defaults() -> dict[Any, Any]:
+def defaults() -> dict[Any, Any]:
     """Matplotlib's settings but for the backend: to touch that would import pyplot."""
     names = (name for name in mpl.rcParamsDefault if "backend" not in name)
     return {name: mpl.rcParamsDefault[name] for name in names}
@@ -61,7 +61,7 @@ def write(
     with whole_folder(place) as folder, mpl.rc_context(), warnings.catch_warnings():
         # Names of categories are in SVG only, where the reader's fonts draw them, not matplotlib's.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-        mpl.rcParams.update(_defaults() | charts.STYLE)
+        mpl.rcParams.update(defaults() | charts.STYLE)
         figures = {"accuracy": charts.accuracy(metrics)}
         if any(run.history for run in runs):
             figures["curves"] = charts.curves([run for run in runs if run.history])

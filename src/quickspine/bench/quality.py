@@ -1,0 +1,144 @@
+"""Whether the fast precision trains as well: the same small trainings in float32 and in `auto`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from quickspine import categories
+from quickspine.bench import processes, table
+from quickspine.bench.sections import Bench, Found
+from quickspine.bench.turns import tell
+from quickspine.errors import WrongInputError
+
+TITLE = "Accuracy of the fast path"
+PRECISIONS = ("float32", "auto")
+SPLIT = {"train": 0.75, "validation": 0.2, "test": 0.05}  # validation is what is looked at
+MIRROR = "QUICKDRAW_MIRROR"  # the variable that names a folder of Google's drawings
+
+
+def measure(bench: Bench) -> Found:
+    """Final validation accuracies of each seed in both precisions, and what they say."""
+    from quickspine.chatter import start_tensorflow
+
+    start_tensorflow()
+    size = bench.size
+    records, words = _records(bench)
+    accuracies: dict[str, list[list[float]]] = {name: [] for name in PRECISIONS}
+    came_to = ""
+    for seed in range(1, size.seeds + 1):
+        # In turn, here too, though it is not time that is measured.
+        for precision in PRECISIONS[:: 1 if seed % 2 else -1]:
+            tell(f"quality: seed {seed} of {size.seeds}, {precision}")
+            found = processes.ours(
+                "accuracy", str(bench.place), str(records), "--precision", precision,
+                "--seed", str(seed), "--width", str(size.train_width),
+                "--epochs", str(size.train_epochs),
+            )  # fmt: skip
+            accuracies[precision].append(found["accuracies"])
+            came_to = found["precision"] if precision == "auto" else came_to
+    finals = {name: [course[-1] for course in each] for name, each in accuracies.items()}
+    return {
+        "drawings": words,
+        "work": {
+            "drawings_per_category": size.train_drawings,
+            "width": size.train_width,
+            "epochs": size.train_epochs,
+        },
+        "auto": came_to,
+        "accuracies": accuracies,
+        **compared(finals["float32"], finals["auto"]),
+    }
+
+
+def compared(exact: Sequence[float], fast: Sequence[float]) -> Found:
+    """Means and spreads over seeds, and whether the difference of means lies within the spread.
+
+    The spread is the range of the float32 reference over its seeds. With three seeds and no true
+    difference, that of the means is smaller in about nineteen cases of twenty (normal noise).
+    One seed has no spread, and `within` is None.
+    """
+    difference = mean(fast) - mean(exact)
+    several = len(exact) > 1
+    reach = max(exact) - min(exact)
+    return {
+        "float32": _described(exact),
+        "fast": _described(fast),
+        "difference": difference,
+        "spread": reach if several else None,
+        "within": abs(difference) <= reach if several else None,
+    }
+
+
+def _described(values: Sequence[float]) -> dict[str, Any]:
+    deviation = stdev(values) if len(values) > 1 else None
+    return {"mean": mean(values), "std": deviation, "seeds": list(values)}
+
+
+def _records(bench: Bench) -> tuple[Path, str]:
+    """The stages' own work, on real drawings where they can be had; and what they are in words."""
+    named = [os.environ.get(MIRROR, ""), bench.params.data.mirror.removeprefix("file://")]
+    mirror = next((name for name in named if name and Path(name).is_dir()), None)
+    why = f"no folder of Google's is named by {MIRROR} or data.mirror"
+    if mirror is not None:
+        try:
+            change = {"source": "quickdraw", "mirror": mirror}
+            return _staged(bench, change), "Google's drawings"
+        except WrongInputError as error:
+            why = f"Google's cannot be used: {error}"
+            tell(f"quality: {why}")
+    return _staged(bench, {"source": "doodles"}), f"Synthetic drawings ({why})"
+
+
+def _staged(bench: Bench, change: dict[str, Any]) -> Path:
+    from quickspine import sources
+    from quickspine.dataset import records, subset
+
+    change = {
+        **change,
+        "categories": categories.DOODLES,
+        "drawings_per_category": bench.size.train_drawings,
+        "allow_fewer": False,
+    }
+    data = bench.params.data.model_copy(update=change)
+    split = bench.params.split.model_copy(update=SPLIT)
+    params = bench.params.model_copy(update={"data": data, "split": split})
+    raw, chosen, shards = (bench.folder / name for name in ("raw", "subset", "records"))
+    tell(f"quality: {data.drawings_per_category} drawings of each category, from {data.source}")
+    sources.fetch(data, raw)
+    subset.preprocess(params, raw, chosen)
+    records.write(params.records, chosen, shards)
+    return shards
+
+
+def markdown(found: Found) -> str:
+    """A table of both precisions, and a sentence."""
+    work = found["work"]
+    rows = []
+    for name, key in (("float32", "float32"), (f"auto ({found['auto']})", "fast")):
+        each = found[key]
+        deviation = "-" if each["std"] is None else f"{each['std']:.2%}"
+        seeds = ", ".join(f"{value:.2%}" for value in each["seeds"])
+        rows.append((name, f"{each['mean']:.2%}", deviation, seeds))
+    return (
+        f"{found['drawings']}, {work['drawings_per_category']:,} of each of 24 categories; spinal "
+        f"head, width {work['width']:g}, {work['epochs']} epochs; validation accuracy after the "
+        "last. A seed has the same weights, order and augmentation in both.\n\n"
+        + table.table(("precision", "mean", "std over seeds", "seeds"), rows)
+        + f"\n\n{_verdict(found)}"
+    )
+
+
+def _verdict(found: Found) -> str:
+    if found["auto"] == "float32":
+        return "`auto` is float32 on this machine: there is no other path to compare."
+    points = f"The means differ by {100 * found['difference']:+.2f} points"
+    if found["within"] is None:
+        return f"{points}; one seed shows no spread."
+    where = "within" if found["within"] else "OUTSIDE"
+    return (
+        f"{points}: {where} the spread over seeds in float32, {100 * found['spread']:.2f} points."
+    )
