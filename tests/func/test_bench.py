@@ -3,52 +3,136 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from statistics import median
+from typing import Any
+
+from quickspine.bench.sections import SECTIONS
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 STAGES = ["doodles", "preprocess", "tfrecords", "read in order", "read shuffled"]
+OURS = ["quickspine", "quickspine, not deterministic", "quickspine, float32"]
+PEERS = ["PyTorch, bfloat16", "PyTorch, float32", "Keras, float32"]
 TINY = """
+import sys
 from quickspine.bench import __main__ as bench
-tiny = bench.Size(rounds=2, drawings=12, passes=1, steps=0)
-bench.Size = lambda: tiny
-bench.main([])
+from quickspine.bench.sections import Size
+tiny = Size(
+    rounds=1, drawings=12, passes=1, batch=8, width=0.1, steps=1, mebibytes=1, seeds=1,
+    train_width=0.1, train_drawings=20, train_epochs=1, batches=(4,), widths=(0.05,),
+    point_drawings=4, point_rounds=1,
+)
+bench.main(sys.argv[1:], full=tiny)
 """
+# Keras' peer is skipped: its environment is 500 MB. PyTorch's is this one, its program prints.
+FAKE = "print('fake: 20.0 images/s')"
 
 
-def measured(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", TINY]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", TINY, *arguments]
 
 
-def test_it_measures_every_stage_and_leaves_one_file(tmp_path: Path) -> None:
-    text = PARAMS.read_text(encoding="utf-8").replace("batch_size: 64", "batch_size: 8")
-    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+def measured(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def with_params(folder: Path, old: str = "", new: str = "") -> None:
+    text = PARAMS.read_text(encoding="utf-8").replace(old, new)
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+
+
+def check_summary(found: dict[str, Any]) -> None:
+    rounds = found["rounds"]
+    assert min(rounds) > 0
+    assert found["median"] == median(rounds)
+    assert (found["slowest"], found["fastest"]) == (min(rounds), max(rounds))
+
+
+def test_it_measures_everything_and_leaves_two_files(tmp_path: Path) -> None:
+    with_params(tmp_path, "batch_size: 64", "batch_size: 8")
+    peers = tmp_path / "bench/peers"
+    peers.mkdir(parents=True)
+    (peers / "torch_vgg5.py").write_text(FAKE)
+    (peers / "torch.txt").write_text("# nothing\n")
+    (peers / "keras.txt").write_text("--no-index\nno-such-package-anywhere==1\n")
     done = measured(tmp_path)
     assert done.returncode == 0, done.stderr
-    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
-    assert files == ["bench/results.json", "params.yaml"]
+    files = {path for path in tmp_path.rglob("*") if path.is_file()}
+    left = {str(path.relative_to(tmp_path)) for path in files if ".quickspine" not in path.parts}
+    assert left == {
+        "params.yaml", "bench/results.json", "bench/results.md", "bench/peers/torch_vgg5.py",
+        "bench/peers/torch.txt", "bench/peers/keras.txt",
+    }  # fmt: skip
     results = json.loads((tmp_path / "bench/results.json").read_text(encoding="utf-8"))
     assert "tensorflow" in results["environment"]["packages"]
-    found = results["drawings_per_second"]
-    assert list(found)[:5] == STAGES
-    trained = list(found)[5:]
-    assert {"train, width 0.25, float32", "train, width 1, float32"} <= set(trained)
-    assert len(trained) in (2, 4)  # `auto` picks float32 on processors that are slow in bfloat16
-    for name, numbers in found.items():
-        assert len(numbers["rounds"]) == 2
-        assert min(numbers["rounds"]) > 0
-        assert numbers["median"] == median(numbers["rounds"])
-        assert f"\n{name:<28}" in done.stdout
-        assert f"bench: {name}" in done.stderr
+    assert list(results["sections"]) == list(SECTIONS) == list(results["seconds"])
+    found = results["sections"]
+
+    assert list(found["stages"]["rates"]) == STAGES
+    training = found["training"]
+    assert sorted(training["rates"]) == sorted([*OURS, *PEERS[:2]])
+    assert "pip failed" in training["skipped"]["Keras, float32"]
+    assert training["precisions"]["quickspine, float32"] == "float32"
+    ours = training["rates"]["quickspine"]["median"]
+    assert training["rates"]["PyTorch, bfloat16"]["rounds"] == [20.0]
+    assert training["ratios"]["quickspine to PyTorch, bfloat16"]["ratio"] == ours / 20
+    for each in (*found["stages"]["rates"].values(), *training["rates"].values()):
+        check_summary(each)
+
+    limits = found["limits"]
+    assert limits["work"]["whole"] > sum(limits["work"]["shapes"]) / 2 > 0
+    share = limits["reached"]["quickspine"]["shares"]["memory"]
+    precision = training["precisions"]["quickspine"]
+    assert share == ours / limits["allowed"][precision]["memory"]
+
+    quality = found["quality"]
+    assert {name: len(each) for name, each in quality["accuracies"].items()} == {
+        "float32": 1,
+        "auto": 1,
+    }
+    for axis, at in (("batch", 4), ("width", 0.05)):
+        points = found["sweep"][axis]
+        assert [(point["at"], point["head"]) for point in points] == [(at, "dense"), (at, "spinal")]
+
+    text = (tmp_path / "bench/results.md").read_text(encoding="utf-8")
+    assert done.stdout.startswith(text)
+    assert "Keras, float32 was skipped: pip failed" in text
+    for name in [*STAGES, *OURS, *PEERS[:2]]:
+        assert f"\n| {name} " in text
+        assert f"round 1 of 1, {name}\n" in done.stderr
 
 
 def test_wrong_params_are_named(tmp_path: Path) -> None:
-    text = PARAMS.read_text(encoding="utf-8").replace("shard_mebibytes: 8", "shard_mebibytes: 0")
-    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with_params(tmp_path, "shard_mebibytes: 8", "shard_mebibytes: 0")
     done = measured(tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("bench: params.yaml: 1 wrong")
     assert "records.shard_mebibytes" in done.stderr
+
+
+def test_wrong_arguments_are_named(tmp_path: Path) -> None:
+    for arguments, named in ((("--only", "weather"), "weather"), (("--rounds", "0"), "--rounds")):
+        done = measured(tmp_path, *arguments)
+        assert done.returncode == 2
+        assert named in done.stderr
+
+
+def test_stopped_it_keeps_nothing(tmp_path: Path) -> None:
+    with_params(tmp_path)
+    running = subprocess.Popen(
+        command("--only", "training"), cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stderr is not None
+    assert "round 1 of 1, quickspine" in running.stderr.readline()
+    time.sleep(0.5)  # the training's process is on its way
+    running.send_signal(signal.SIGINT)
+    told = running.stderr.read()
+    assert running.wait() == 1
+    assert told.splitlines()[-1] == "bench: interrupted; nothing was kept"
+    assert not (tmp_path / "bench").exists()
