@@ -125,14 +125,13 @@ def test_wrong_arguments_are_named(tmp_path: Path) -> None:
 
 def test_stopped_it_keeps_nothing(tmp_path: Path) -> None:
     with_params(tmp_path)
-    running = subprocess.Popen(
-        command("--only", "training"), cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
-    assert running.stderr is not None
-    assert "round 1 of 1, quickspine" in running.stderr.readline()
-    time.sleep(0.5)  # the training's process is on its way
-    running.send_signal(signal.SIGINT)
-    told = running.stderr.read()
-    assert running.wait() == 1
+    stopped = command("--only", "training")
+    with subprocess.Popen(stopped, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "round 1 of 1, quickspine" in running.stderr.readline()
+        time.sleep(0.5)  # the training's process is on its way
+        running.send_signal(signal.SIGINT)
+        told = running.stderr.read()
+    assert running.returncode == 1
     assert told.splitlines()[-1] == "bench: interrupted; nothing was kept"
     assert not (tmp_path / "bench").exists()
