@@ -14,8 +14,9 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from quickspine.bench import report
 from quickspine.errors import WrongInputError
@@ -48,6 +49,8 @@ def scale(sections: dict[str, Any]) -> Figure:
         own = sorted((p["drawings"], p["seconds"]) for p in points if p["stage"] == stage)
         axes.plot(*zip(*own, strict=True), marker="o", ms=5, label=stage)
     axes.set(xscale="log", yscale="log", xlabel="drawings", ylabel="seconds")
+    _plain(axes.xaxis, 1.0)
+    _plain(axes.yaxis, 1.0)
     axes.legend(loc="upper left")
     return figure
 
@@ -67,6 +70,13 @@ def _figure() -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def _plain(axis: Axis, *digits: float) -> None:
+    """Ticks of a log axis at `digits` times powers of ten, as 20, 5k, 1M: powers need TeX."""
+    axis.set_major_locator(LogLocator(subs=digits))
+    axis.set_major_formatter(EngFormatter(sep=""))
+    axis.set_minor_locator(NullLocator())
+
+
 def _heads(points: Points, label: str) -> Figure:
     figure, axes = _figure()
     for head in dict.fromkeys(point["head"] for point in points):
@@ -81,6 +91,7 @@ def _heads(points: Points, label: str) -> Figure:
     axes.set(xscale="log", yscale="log", xlabel=label, ylabel="images a second")
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
+    _plain(axes.yaxis, 1.0, 2.0, 5.0)
     axes.legend()
     return figure
 
