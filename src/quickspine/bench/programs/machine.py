@@ -48,7 +48,7 @@ def memory(mebibytes: int) -> dict[str, float]:
 
 
 def multiplying(shapes: list[tuple[int, int, int]]) -> dict[str, list[float]]:
-    """Multiply-adds a second of products [m, k] × [k, n] in each precision, best of four."""
+    """Multiply-adds a second of products [m, k] × [k, n] in each precision, best of eight."""
     import tensorflow as tf
 
     def rate(shape: tuple[int, int, int], dtype: Any) -> float:
@@ -58,7 +58,7 @@ def multiplying(shapes: list[tuple[int, int, int]]) -> dict[str, list[float]]:
 
         product = tf.function(lambda: tf.matmul(left, right))
 
-        seconds = _least(lambda: product()[0, 0].numpy(), repeats=4)
+        seconds = _least(lambda: product()[0, 0].numpy(), repeats=8)
         return rows * inner * columns / seconds
 
     kinds = {"float32": tf.float32, "bfloat16": tf.bfloat16}
