@@ -113,9 +113,10 @@ def markdown(found: Found) -> str:
         + table.rates(memory, "GB/s")
         + "\n\n"
         + table.rates(rates, "10⁹ operations/s")
-        + "\n\nWhat each, at the fastest seen, would allow if it alone took time (memory: each output of a convolution "
-        "crosses it ten times a step, the least where normalisation looks at a whole batch), and "
-        "the share that the trainings above reach:\n\n" + table.table(("limit", *limits), rows)
+        + "\n\nWhat each, at the fastest seen, would allow if it alone took time (memory: each "
+        "output of a convolution crosses it ten times a step, the least where normalisation looks "
+        "at a whole batch), and the share that the trainings above reach:\n\n"
+        + table.table(("limit", *limits), rows)
     )
 
 

@@ -13,6 +13,7 @@ from quickspine.bench import processes, table
 from quickspine.bench.sections import Bench, Found
 from quickspine.bench.turns import tell
 from quickspine.errors import WrongInputError
+from quickspine.sources.mirror import LAYOUT, file_name
 
 TITLE = "Accuracy of the fast path"
 PRECISIONS = ("float32", "auto")
@@ -84,13 +85,25 @@ def _records(bench: Bench) -> tuple[Path, str]:
     mirror = next((name for name in named if name and Path(name).is_dir()), None)
     why = f"no folder of Google's is named by {MIRROR} or data.mirror"
     if mirror is not None:
+        found = _there(Path(mirror))
+        change = {"source": "quickdraw", "mirror": mirror, "categories": found}
         try:
-            change = {"source": "quickdraw", "mirror": mirror}
-            return _staged(bench, change), "Google's drawings"
+            if len(found) == len(categories.DOODLES):
+                return _staged(bench, change), "Google's drawings"
+            why = f"the folder of Google's holds {len(found)} categories only"
         except WrongInputError as error:
-            why = f"Google's cannot be used: {error}"
-            tell(f"quality: {why}")
-    return _staged(bench, {"source": "doodles"}), f"Synthetic drawings ({why})"
+            tell(f"quality: {error}")
+            why = "Google's could not be read"
+    change = {"source": "doodles", "categories": categories.DOODLES}
+    return _staged(bench, change), f"Synthetic drawings ({why})"
+
+
+def _there(folder: Path) -> tuple[str, ...]:
+    """As many categories as there are doodles, of those that a folder holds; the doodles' first."""
+    names = dict.fromkeys([*categories.DOODLES, *categories.quickdraw()])
+    places = (folder, folder / LAYOUT)
+    held = [name for name in names if any((p / file_name(name)).is_file() for p in places)]
+    return tuple(held[: len(categories.DOODLES)])
 
 
 def _staged(bench: Bench, change: dict[str, Any]) -> Path:
@@ -99,7 +112,6 @@ def _staged(bench: Bench, change: dict[str, Any]) -> Path:
 
     change = {
         **change,
-        "categories": categories.DOODLES,
         "drawings_per_category": bench.size.train_drawings,
         "allow_fewer": False,
     }

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quickspine import categories
 from quickspine.bench import quality
 from quickspine.bench.sections import Bench, Size
 from quickspine.errors import WrongInputError
@@ -46,7 +47,7 @@ def staged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def stage(bench: Bench, change: dict[str, Any]) -> Path:
         asked.append(change)
-        if "empty" in change.get("mirror", ""):
+        if "broken" in change.get("mirror", ""):
             raise WrongInputError("data.mirror: a folder without drawings")
         return bench.folder
 
@@ -63,7 +64,8 @@ def staged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         (None, "file://real", "quickdraw", "Google's drawings"),
         (None, "https://example.org/drawings", "doodles", "Synthetic drawings (no folder"),
         ("absent", "https://example.org/drawings", "doodles", "Synthetic drawings (no folder"),
-        ("empty", "https://example.org/drawings", "doodles", "Synthetic drawings (Google's cannot"),
+        ("empty", "https://example.org/drawings", "doodles", "Synthetic drawings (the folder"),
+        ("broken", "https://example.org/drawings", "doodles", "Synthetic drawings (Google's could"),
     ],
 )
 def test_real_drawings_where_there_are_some(
@@ -76,8 +78,11 @@ def test_real_drawings_where_there_are_some(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("real", "empty"):
+    held = {"real": categories.quickdraw()[:30], "empty": ("cat",), "broken": categories.DOODLES}
+    for name, names in held.items():
         (tmp_path / name).mkdir()
+        for category in names:
+            (tmp_path / name / f"{category}.npy").touch()
     if variable:
         monkeypatch.setenv(quality.MIRROR, str(tmp_path / variable))
     mirror = mirror.replace("real", str(tmp_path / "real"))
@@ -85,6 +90,8 @@ def test_real_drawings_where_there_are_some(
     _, told = quality._records(Bench(params, tmp_path, tmp_path, Size()))
     assert staged[-1]["source"] == source
     assert told.startswith(words)
+    assert len(staged[-1]["categories"]) == len(categories.DOODLES)
+    assert str(tmp_path) not in told  # it may go into the docs
 
 
 def test_the_verdict_in_words() -> None:
