@@ -27,7 +27,14 @@ from quickspine.training.schedules import Schedule
 
 FOLDER = STATE / "checkpoints"
 EVERY_S = 60.0  # between two checkpoints within an epoch; each epoch ends with one anyway
-CODE = ("dataset/augment.py", "dataset/example.py", "dataset/reader.py", "nets", "randomness.py")
+CODE = (
+    *(
+        f"dataset/{name}.py"
+        for name in ("augment", "blocks", "example", "layout", "pieces", "reader")
+    ),
+    "nets",
+    "randomness.py",
+)
 DIGEST = hashlib.sha256().digest_size
 
 

@@ -398,14 +398,20 @@ def test_every_fact_tells_trainings_apart(
     for place in ("training/loop.py", "nets/heads/spinal.py", "dataset/reader.py"):
         (package / place).parent.mkdir(parents=True, exist_ok=True)
         (package / place).write_text("one")
-    for place in ("dataset/augment.py", "dataset/example.py", "randomness.py"):
+    read = ("augment", "blocks", "example", "layout", "pieces")
+    for place in (*(f"dataset/{name}.py" for name in read), "randomness.py"):
         (package / place).write_text("one")
     monkeypatch.setattr(code, "PACKAGE", package)
     digests = [made()["code"]]
-    for place in ("training/loop.py", "nets/heads/spinal.py", "dataset/reader.py"):
+    for place in (
+        "training/loop.py",
+        "nets/heads/spinal.py",
+        "dataset/reader.py",
+        "dataset/pieces.py",
+    ):
         (package / place).write_text("two")
         digests.append(made()["code"])
-    assert len(set(digests)) == 4
+    assert len(set(digests)) == 5
 
 
 def test_finetuning_and_training_can_be_watched_from_outside(tmp_path: Path, cpu: Device) -> None:
