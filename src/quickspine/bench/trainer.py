@@ -50,7 +50,7 @@ def train(params: Train, head: str, steps: int, epochs: int) -> Trained:
     device = devices.prepare(params, seed=1)
     batches = _batches(params.batch_size, steps)
     with device.strategy.scope():
-        model = build(params, head)
+        model = build(params, head, device.tuned)
     ends: list[float] = []
     task = Task(
         name=f"{head}, width {params.width:g}, batch {params.batch_size}",
@@ -67,9 +67,9 @@ def train(params: Train, head: str, steps: int, epochs: int) -> Trained:
     return Trained(device.precision, [done / seconds for seconds in _lengths(ends)])
 
 
-def build(params: Train, head: str) -> keras.Model:
+def build(params: Train, head: str, tuned: bool = False) -> keras.Model:
     """The network that is trained."""
-    return scratch.build(params, head, classes=CLASSES, seed=1, shape=SHAPE)
+    return scratch.build(params, head, classes=CLASSES, seed=1, shape=SHAPE, tuned=tuned)
 
 
 def _batches(size: int, steps: int) -> tf.data.Dataset:
