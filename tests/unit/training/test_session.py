@@ -1,0 +1,44 @@
+"""A training as a stage runs it: nothing is written of data that are others now."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quickspine.dataset.reader import RecordSet, open_records
+from quickspine.errors import WrongInputError
+from quickspine.files import read_json, write_json
+from quickspine.params import Params
+from quickspine.training import devices, scratch, session
+from quickspine.training.devices import Device
+
+
+def test_records_replaced_while_they_train_are_refused(
+    small: Params,
+    records: RecordSet,
+    cpu: Device,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(records.folder, tmp_path / "records")
+    own = open_records(tmp_path / "records")
+    train = scratch.train
+
+    def replaced(*arguments: Any) -> Any:
+        outcome = train(*arguments)
+        manifest = read_json(own.folder / "manifest.json", "tfrecords")
+        write_json(own.folder / "manifest.json", {**manifest, "licence": "another"})
+        return outcome
+
+    monkeypatch.setattr(devices, "prepare", lambda section, seed: cpu)
+    monkeypatch.setattr(scratch, "train", replaced)
+    off = small.tracking.model_copy(update={"enabled": False})
+    params = small.model_copy(update={"tracking": off})
+    place = tmp_path / "models" / "train-spinal-1"
+    with pytest.raises(WrongInputError, match=r"manifest\.json: replaced while it was read"):
+        session.run(params, "train", "spinal", 1, own, place)
+    assert not place.exists()
