@@ -62,7 +62,9 @@ def narrowed(value: Any) -> Any:
     """The bits of the bfloat16 nearest to a float32, of two the even one; NaN stays NaN."""
     bits = _bits_of(value)
     odd = (bits >> uint32(16)) & uint32(1)
-    return uint16((bits + uint32(0x7FFF) + odd) >> uint32(16))
+    rounded = uint16((bits + uint32(0x7FFF) + odd) >> uint32(16))
+    # Rounded like numbers, some would be carried over into infinity or zero.
+    return rounded if value == value else uint16(0x7FC0)  # noqa: PLR0124
 
 
 @njit(inline="always")
