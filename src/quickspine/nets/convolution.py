@@ -29,10 +29,24 @@ class TunedConvolution(keras.layers.Conv2D):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         # Kernels come as float32: Winograd's are transformed before they are rounded.
         super().__init__(*arguments, autocast=False, **options)
-        if self.kernel_size != (3, 3) or self.strides != (1, 1) or self.padding != "same":
+        wanted = {
+            "kernel_size": (3, 3),
+            "strides": (1, 1),
+            "padding": "same",
+            "dilation_rate": (1, 1),
+            "groups": 1,
+            "use_bias": True,
+            "activation": keras.activations.linear,
+            "data_format": "channels_last",
+        }
+        received = {name: getattr(self, name) for name in wanted}
+        if received != wanted:
+            shown = ", ".join(
+                f"{name}={getattr(value, '__name__', value)}" for name, value in received.items()
+            )
             raise ValueError(
-                "TunedConvolution is 3x3, of stride 1 and padding 'same'. Received: "
-                f"kernel_size={self.kernel_size}, strides={self.strides}, padding={self.padding}"
+                "TunedConvolution is 3x3, of stride 1, padding 'same' and one group, with a bias "
+                f"and no activation, channels last. Received: {shown}"
             )
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:

@@ -64,7 +64,7 @@ def narrowed(value: Any) -> Any:
     odd = (bits >> uint32(16)) & uint32(1)
     rounded = uint16((bits + uint32(0x7FFF) + odd) >> uint32(16))
     # Rounded like numbers, some would be carried over into infinity or zero.
-    return rounded if value == value else uint16(0x7FC0)  # noqa: PLR0124
+    return rounded if value == value else uint16(0x7FC0)
 
 
 @njit(inline="always")
