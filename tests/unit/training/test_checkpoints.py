@@ -21,15 +21,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from quickspine import files
+from quickspine.dataset.reader import RecordSet
 from quickspine.errors import NoSpaceError
+from quickspine.nets import convolution
 from quickspine.nets.heads import SpinalHead
+from quickspine.nets.winograd import convolution as winograd
 from quickspine.params import Params
 from quickspine.signals import STOPPING, Stopped, stop_by_exception
-from quickspine.training import checkpoints, code, loop, scoring, step
+from quickspine.training import checkpoints, code, devices, loop, scoring, scratch, step
+from quickspine.training.adam import adam
 from quickspine.training.checkpoints import Checkpoint, Checkpoints, State
 from quickspine.training.devices import Device
 from quickspine.training.features import shuffled
 from quickspine.training.loop import Fitted, Task, fit
+from quickspine.training.model_file import save
 from quickspine.training.progress import Epoch, Progress
 from quickspine.training.schedules import Cosine, Plateau
 
@@ -366,7 +371,7 @@ def test_equal_states_give_equal_files(bench: Bench) -> None:
 
 
 def state_of(task: Task) -> State:
-    optimizer = keras.optimizers.Adam(0.1, epsilon=1e-8)
+    optimizer = adam(0.1, 1)
     optimizer.build(task.model.trainable_variables)
     return State(task.model, optimizer, task.schedule)
 
@@ -429,6 +434,49 @@ def test_finetuning_and_training_can_be_watched_from_outside(tmp_path: Path, cpu
     made[0].path.write_bytes(b"")
     stage.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_in_bfloat16_goes_on_to_the_same_file(
+    small: Params,
+    records: RecordSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The whole network, by every way that its convolutions take."""
+    monkeypatch.setattr(convolution, "WINOGRAD", ((1, 4),))  # narrow maps have it too
+    monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
+    ways: dict[str, int] = {"_direct": 0, "_small": 0, "convolve": 0}
+
+    def counted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def way(*given: Any) -> Any:
+            ways[name] += 1
+            return real(*given)
+
+        return way
+
+    for name, module in (("_direct", convolution), ("_small", convolution), ("convolve", winograd)):
+        monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
+    params = small.model_copy(
+        update={"train": small.train.model_copy(update={"precision": "bfloat16"})}
+    )
+
+    def train(name: str) -> bytes:
+        device = devices.prepare(params.train, 1)
+        assert device.tuned
+        kept = Checkpoints(name, tmp_path)
+        outcome = scratch.train(params, "spinal", 1, records, device, lambda entry: None, kept)
+        save(outcome.model, tmp_path / f"{name}.keras")
+        return (tmp_path / f"{name}.keras").read_bytes()
+
+    whole = train("whole")
+    assert ways["convolve"] >= 7
+    assert ways["_small"] >= 3
+    with raised_at(3, kill), pytest.raises(KilledError):
+        train("struck")
+    capsys.readouterr()
+    assert train("struck") == whole
+    assert "going on from its checkpoint, at epoch 2, step 2" in capsys.readouterr().out
 
 
 def test_schedules_go_on_where_they_were(params: Params) -> None:

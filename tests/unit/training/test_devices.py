@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 import pytest
@@ -12,20 +11,21 @@ import tensorflow as tf
 
 from quickspine.params import Params
 from quickspine.training import devices
-from quickspine.training.devices import cpu_has_bfloat16, exact, prepare
+from quickspine.training.devices import cpu_has_bfloat16, prepare
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What TensorFlow finds; none, unless a test puts one in."""
+    found: list[str] = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: found)
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda gpu, on: None)
+    return found
 
 
 @pytest.fixture(autouse=True)
-def rewrites(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """What TensorFlow was told about rewriting graphs to bfloat16; without GPUs."""
-    told: list[bool] = []
-
-    def note(options: dict[str, Any]) -> None:
-        told.append(options["auto_mixed_precision_onednn_bfloat16"])
-
-    monkeypatch.setattr(tf.config.optimizer, "set_experimental_options", note)
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
-    return told
+def _without_gpus(gpus: list[str]) -> None:
+    assert gpus == []
 
 
 @pytest.mark.parametrize(
@@ -40,45 +40,56 @@ def test_bfloat16_is_for_cpus_that_have_it(tmp_path: Path, flags: str, fast: boo
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_auto_is_what_the_machine_is_fast_in(
-    make_params: Callable[..., Params],
-    monkeypatch: pytest.MonkeyPatch,
-    rewrites: list[bool],
-    fast: bool,
+    make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch, fast: bool
 ) -> None:
     monkeypatch.setattr(devices, "cpu_has_bfloat16", lambda: fast)
     device = prepare(make_params({"train.precision": "auto"}).train, 1)
     assert device.precision == ("bfloat16" if fast else "float32")
-    assert device.rewritten == rewrites[-1] == fast
-    assert (device.policy, device.name, device.compiled) == ("float32", "CPU", False)
-    assert keras.config.dtype_policy().name == "float32"
+    assert device.tuned == fast
+    assert device.policy == ("mixed_bfloat16" if fast else "float32")
+    assert (device.name, device.compiled) == ("CPU", False)
+    assert keras.config.dtype_policy().name == device.policy
     assert device.strategy.num_replicas_in_sync == 1
 
 
+@pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_precision_that_is_asked_for_is_taken(
-    make_params: Callable[..., Params], rewrites: list[bool], precision: str
+    make_params: Callable[..., Params],
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    fast: bool,
 ) -> None:
+    monkeypatch.setattr(devices, "cpu_has_bfloat16", lambda: fast)
     device = prepare(make_params({"train.precision": precision}).train, 1)
     assert device.precision == precision
-    assert rewrites[-1] == (precision == "bfloat16")
+    assert device.tuned == (precision == "bfloat16")
+    expected = "mixed_bfloat16" if precision == "bfloat16" else "float32"
+    assert device.policy == keras.config.dtype_policy().name == expected
 
 
-def test_exact_is_float32_inside_and_as_before_after(
-    make_params: Callable[..., Params], rewrites: list[bool]
+@pytest.mark.parametrize(("capability", "precision"), [((8, 0), "bfloat16"), ((7, 5), "float32")])
+def test_a_gpu_is_left_to_xla(
+    make_params: Callable[..., Params],
+    monkeypatch: pytest.MonkeyPatch,
+    gpus: list[str],
+    capability: tuple[int, int],
+    precision: str,
 ) -> None:
-    device = prepare(make_params({"train.precision": "bfloat16"}).train, 1)
-    rewrites.clear()
-    with exact(device):
-        assert rewrites == [False]
-    assert rewrites == [False, True]
+    gpus.append("GPU:0")
+    details = {"compute_capability": capability}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
+    device = prepare(make_params({"train.precision": "auto"}).train, 1)
+    assert (device.precision, device.name) == (precision, "1 GPU")
+    assert (device.tuned, device.compiled) == (False, True)
+    assert (device.policy == "mixed_bfloat16") == (precision == "bfloat16")
 
-    def fail() -> None:
-        with exact(device):
-            raise RuntimeError("broken")
 
-    with pytest.raises(RuntimeError, match="broken"):
-        fail()
-    assert rewrites == [False, True] * 2
+def test_graphs_are_not_rewritten(make_params: Callable[..., Params]) -> None:
+    """The option is the process' own, and would reach what is computed once in float32."""
+    prepare(make_params({"train.precision": "bfloat16"}).train, 1)
+    options = tf.config.optimizer.get_experimental_options()
+    assert not options.get("auto_mixed_precision_onednn_bfloat16", False)
 
 
 def test_a_seed_sets_what_has_no_seed_of_its_own(make_params: Callable[..., Params]) -> None:

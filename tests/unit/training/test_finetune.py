@@ -280,7 +280,7 @@ def test_other_images_or_code_are_other_features(
 
 
 def test_the_file_computes_in_float32_whatever_trained(runs: Runs) -> None:
-    """As on a GPU: the network that trains is mixed, features and file are not."""
+    """As in bfloat16: the network that trains is mixed, features and file are not."""
     runs.device = replace(runs.device, precision="bfloat16", policy="mixed_bfloat16")
     outcome = runs.run("spinal", 1)
     trained = next(task.model for task in runs.tasks if task.name.endswith("blocks"))

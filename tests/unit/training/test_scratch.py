@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 from quickspine.dataset.reader import RecordSet
+from quickspine.nets.convolution import TunedConvolution
 from quickspine.params import Params
+from quickspine.training import devices, scratch
+from quickspine.training.devices import Device
+from quickspine.training.loop import Task, fit
+from quickspine.training.model_file import load, save
+from quickspine.training.outputs import Outcome
 from quickspine.training.scoring import score
 from quickspine.training.step import compiled_forward
 
@@ -89,3 +101,81 @@ def test_the_facts_name_what_was_trained(
         "params_digest": small.digest("train"),
         "precision": "float32",
     }
+
+
+# --- in bfloat16 ------------------------------------------------------------------------------
+
+
+def convolutions(model: keras.Model) -> list[type]:
+    found = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    return [type(layer) for layer in found]
+
+
+@dataclass
+class Low:
+    """A training of one epoch in a precision, and the network that trained."""
+
+    model: keras.Model
+    outcome: Outcome
+    file: bytes
+
+
+@pytest.fixture(scope="module")
+def low(
+    small: Params, records: RecordSet, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Low]:
+    @cache
+    def train(precision: str) -> Low:
+        chosen = small.train.model_copy(update={"precision": precision, "epochs": 1})
+        models = []
+
+        def watched(task: Task, device: Device, report: Any) -> Any:
+            models.append(task.model)
+            return fit(task, device, report)
+
+        params = small.model_copy(update={"train": chosen})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(scratch, "fit", watched)
+            device = devices.prepare(chosen, 1)
+            outcome = scratch.train(params, "spinal", 1, records, device, lambda entry: None)
+        path = tmp_path_factory.mktemp(precision) / "model.keras"
+        save(outcome.model, path)
+        return Low(models[0], outcome, path.read_bytes())
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("precision", "kind"), [("bfloat16", TunedConvolution), ("float32", keras.layers.Conv2D)]
+)
+def test_only_what_trains_in_bfloat16_is_tuned(
+    low: Callable[[str], Low], precision: str, kind: type
+) -> None:
+    assert convolutions(low(precision).model) == [kind] * 10
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_the_file_has_plain_float32_layers_whatever_trained(
+    low: Callable[[str], Low], records: RecordSet, precision: str, tmp_path: Path
+) -> None:
+    trained = low(precision)
+    assert trained.outcome.facts["precision"] == precision
+    assert b"TunedConvolution" not in trained.file
+    (tmp_path / "model.keras").write_bytes(trained.file)
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        config = archive.read("config.json").decode()
+    assert '"Conv2D"' in config
+    assert "TunedConvolution" not in config
+    assert "bfloat16" not in config
+    for model in (trained.outcome.model, load(tmp_path / "model.keras")):
+        assert convolutions(model) == [keras.layers.Conv2D] * 10
+        assert {layer.compute_dtype for layer in model._flatten_layers()} <= {"float32", "uint8"}
+        loss, _ = score(compiled_forward(model), records.ordered("validation", 7))
+        assert loss == pytest.approx(trained.outcome.best["val_loss"], rel=0.05)
+
+
+def test_files_differ_in_nothing_but_what_was_learned(low: Callable[[str], Low]) -> None:
+    one, other = (low(precision).outcome.model for precision in ("bfloat16", "float32"))
+    assert one.to_json() == other.to_json()
+    assert [w.path for w in one.weights] == [w.path for w in other.weights]
+    assert one.get_weights()[0].tobytes() != other.get_weights()[0].tobytes()

@@ -25,6 +25,7 @@ from quickspine.nets import pretrained
 from quickspine.nets.heads import SpinalHead
 from quickspine.params import Params
 from quickspine.training import checkpoints, features, loop, step
+from quickspine.training.adam import adam
 from quickspine.training.checkpoints import Checkpoint
 from quickspine.training.devices import Device
 from quickspine.training.finetune import finetune
@@ -64,12 +65,12 @@ def head(
         seed=1,
         checkpoint=checkpoint,
     )
-    with mock.patch("keras.optimizers.Adam", plain_descent if plain else keras.optimizers.Adam):
+    with mock.patch.object(loop, "adam", plain_descent if plain else adam):
         fitted = fit(task, device, lambda entry: None)
     return fitted.weights, fitted.history
 
 
-def plain_descent(rate: float, epsilon: float) -> keras.optimizers.Optimizer:
+def plain_descent(rate: float, replicas: int) -> keras.optimizers.Optimizer:
     """Stands for Adam, which would hide gradients that are twice too large."""
     return keras.optimizers.SGD(rate)
 
