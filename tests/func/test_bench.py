@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,7 +26,7 @@ from quickspine.bench.sections import Size
 tiny = Size(
     rounds=1, drawings=12, passes=1, batch=8, width=0.1, steps=1, mebibytes=1, seeds=1,
     train_width=0.1, train_drawings=20, train_epochs=1, batches=(4,), widths=(0.05,),
-    point_drawings=4, point_rounds=1,
+    point_drawings=4, point_rounds=1, read_drawings=60, scale=(240, 10**15),
 )
 bench.main(sys.argv[1:], full=tiny)
 """
@@ -37,8 +39,15 @@ def command(*arguments: str) -> list[str]:
 
 
 def measured(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # The stages' front doors are found from any folder.
+    paths = [str(PARAMS.parent), os.environ.get("PYTHONPATH", "")]
     return subprocess.run(
-        command(*arguments), cwd=folder, capture_output=True, text=True, check=False
+        command(*arguments),
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -96,6 +105,21 @@ def test_it_measures_everything_and_leaves_two_files(tmp_path: Path) -> None:
         "float32": 1,
         "auto": 1,
     }
+    inputs = found["inputs"]
+    for each in (inputs["reading"] | inputs["augmenting"] | inputs["waiting"]).values():
+        check_summary(each)
+    assert inputs["work"]["read"] > 1024
+    theirs = inputs["reading"]["tfds, one by one"]["median"]
+    mine = inputs["reading"]["shuffled, batch 128"]["median"]
+    assert inputs["ratios"]["shuffled, batch 128 to tfds, one by one"]["ratio"] == mine / theirs
+    assert [name.partition(",")[0] for name in inputs["waiting"]] == ["width 0.25", "width 0.1"]
+
+    stages = [(point["stage"], point["drawings"]) for point in found["scale"]["points"]]
+    assert stages == [(stage, 240) for stage in ("fetch", "preprocess", "tfrecords", "read")]
+    assert found["scale"]["left_out"] == [
+        "1,000,000,000,000,000 drawings: too little room on the disk was free"
+    ]
+
     for axis, at in (("batch", 4), ("width", 0.05)):
         points = found["sweep"][axis]
         assert [(point["at"], point["head"]) for point in points] == [(at, "dense"), (at, "spinal")]
@@ -103,6 +127,9 @@ def test_it_measures_everything_and_leaves_two_files(tmp_path: Path) -> None:
     text = (tmp_path / "bench/results.md").read_text(encoding="utf-8")
     assert done.stdout.startswith(text)
     assert "Keras, float32 was skipped: pip failed" in text
+    assert "- training, at least 4 times plain Keras: not measured\n" in text
+    aims = re.findall(r"^- .*: (reached|\*\*NOT reached\*\*|not measured)", text, re.MULTILINE)
+    assert len(aims) == 2 + 7 + 1
     for name in [*STAGES, *OURS, *PEERS[:2]]:
         assert f"\n| {name} " in text
         assert f"round 1 of 1, {name}\n" in done.stderr

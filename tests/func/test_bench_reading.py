@@ -18,7 +18,7 @@ from quickspine.dataset import reader, records, subset
 from quickspine.params import load
 
 params, told = load(sys.argv[1]), []
-data = params.data.model_copy(update={"drawings_per_category": 12})
+data = params.data.model_copy(update={"drawings_per_category": 60})
 train = params.train.model_copy(update={"batch_size": 8})
 params = params.model_copy(update={"data": data, "train": train})
 raw, chosen, shards, peers = (Path(name) for name in ("raw", "subset", "records", "peers"))
@@ -71,7 +71,7 @@ def test_reading_changing_and_waiting_are_measured_round_by_round(tmp_path: Path
     for name in (*read, *changed):
         assert any(name in line for line in told)
     # What is compared with holds the same drawings.
-    assert len(same) > 200
+    assert len(same) == 1000
     assert all(same)
     assert len(names) == 24
     assert shape == [28, 28, 1]

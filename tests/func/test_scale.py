@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quickspine.bench import scale
+from quickspine.bench import growth, scale
 from quickspine.errors import WrongInputError
 from quickspine.params import Params
 from quickspine.sources import npy
@@ -24,9 +24,9 @@ def test_every_stage_is_measured_at_every_size(
         np.save(place / f"{name}.npy", drawings)
     work = tmp_path / "work"
     work.mkdir()
-    found = scale.measure(params, [101, 300], work, str(place))
+    found = growth.measure(params, [101, 300], work, str(place))
     assert list(work.iterdir()) == []
-    assert list(found) == list(scale.STAGES)
+    assert list(found) == list(growth.STAGES)
     for stage, sizes in found.items():
         assert list(sizes) == ["101", "300"]
         for count, one in sizes.items():
@@ -35,22 +35,25 @@ def test_every_stage_is_measured_at_every_size(
             assert one["rss_mib"] > 5
             written = int(count) * npy.ROW / 2**20
             assert one["disk_mib"] == 0 if stage == "read" else one["disk_mib"] > written - 0.01
-    lines = scale.table(found).splitlines()
+    points = scale.points(found)
+    lines = scale.lines(points).splitlines()
     assert len(lines) == 2 + 8
-    assert lines[2].startswith("| fetch | 101 | ")
+    assert lines[2].split()[:4] == ["|", "fetch", "|", "101"]
+    seconds = found["preprocess"]["300"]["seconds"] + found["tfrecords"]["300"]["seconds"]
+    assert scale.together(points) == {"drawings": 300, "rate": 300 / seconds}
 
 
 def test_what_cannot_be_measured_is_named(params: Params, tmp_path: Path) -> None:
     with pytest.raises(
         WrongInputError, match=r"a folder is needed\. Received: https://example\.org"
     ):
-        scale.measure(params, [10], tmp_path, "https://example.org")
+        growth.measure(params, [10], tmp_path, "https://example.org")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_repeated_drawings_all_differ() -> None:
     drawings = np.random.default_rng(0).integers(0, 256, (5, npy.ROW), np.uint8)
-    every = np.concatenate([scale._changed(drawings, again) for again in range(300)])
+    every = np.concatenate([growth._changed(drawings, again) for again in range(300)])
     assert len(np.unique(every, axis=0)) == 1500
     np.testing.assert_array_equal(every[:5], drawings)
-    assert {draws.shape for _, draws in scale._samples(None)} == {(scale.DRAWN, npy.ROW)}
+    assert {draws.shape for _, draws in growth._samples(None)} == {(growth.DRAWN, npy.ROW)}

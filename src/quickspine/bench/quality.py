@@ -9,7 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from quickspine import categories
-from quickspine.bench import processes, table
+from quickspine.bench import processes, staged, table
 from quickspine.bench.sections import Bench, Found
 from quickspine.bench.turns import tell
 from quickspine.errors import WrongInputError
@@ -94,8 +94,7 @@ def _records(bench: Bench) -> tuple[Path, str]:
         except WrongInputError as error:
             tell(f"quality: {error}")
             why = "Google's could not be read"
-    change = {"source": "doodles", "categories": categories.DOODLES}
-    return _staged(bench, change), f"Synthetic drawings ({why})"
+    return _staged(bench, staged.DOODLES), f"Synthetic drawings ({why})"
 
 
 def _there(folder: Path) -> tuple[str, ...]:
@@ -107,23 +106,11 @@ def _there(folder: Path) -> tuple[str, ...]:
 
 
 def _staged(bench: Bench, change: dict[str, Any]) -> Path:
-    from quickspine import sources
-    from quickspine.dataset import records, subset
-
-    change = {
-        **change,
-        "drawings_per_category": bench.size.train_drawings,
-        "allow_fewer": False,
-    }
-    data = bench.params.data.model_copy(update=change)
+    drawings = bench.size.train_drawings
+    tell(f"quality: {drawings} drawings of each category, from {change['source']}")
     split = bench.params.split.model_copy(update=SPLIT)
-    params = bench.params.model_copy(update={"data": data, "split": split})
-    raw, chosen, shards = (bench.folder / name for name in ("raw", "subset", "records"))
-    tell(f"quality: {data.drawings_per_category} drawings of each category, from {data.source}")
-    sources.fetch(data, raw)
-    subset.preprocess(params, raw, chosen)
-    records.write(params.records, chosen, shards)
-    return shards
+    params = bench.params.model_copy(update={"split": split})
+    return staged.records(params, bench.folder, {**change, "drawings_per_category": drawings})
 
 
 def markdown(found: Found) -> str:

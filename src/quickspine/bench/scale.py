@@ -2,196 +2,103 @@
 
     python -m quickspine.bench.scale --drawings 1000 10000 100000 --out bench/scale.json
 
-Each stage is its real front door, in a process of its own, start-up included. The drawings are
-those of a folder mirror (QUICKDRAW_MIRROR or --mirror), or doodles, repeated and changed in a few
-pixels so that no two are equal. All is made in a temporary folder, and removed.
+The section of the bench takes doodles; the command takes the drawings of a folder mirror where
+QUICKDRAW_MIRROR or --mirror names one, and as many as the disk has room for.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import psutil  # type: ignore[import-untyped]
-from numpy.typing import NDArray
-
-import quickspine
-from quickspine import categories
-from quickspine.errors import WrongInputError
+from quickspine.bench import growth, targets
+from quickspine.bench.sections import Bench, Found
+from quickspine.bench.table import table
+from quickspine.errors import NoSpaceError, WrongInputError
 from quickspine.files import write_json
-from quickspine.params import Params, load
-from quickspine.sources import mirror, npy
-from quickspine.sources.doodles.drawing import draw
-from quickspine.space import need_space
+from quickspine.params import load
 
-Figures = dict[str, dict[str, dict[str, float]]]  # stage, drawings, what was measured
-
-DRAWN = 200  # doodles of each category, where there is no mirror
-STAGES = ("fetch", "preprocess", "tfrecords", "read")
-OUTPUTS = {"fetch": "data/raw", "preprocess": "data/subset", "tfrecords": "data/records"}
-READ = """
-from pathlib import Path
-from quickspine.chatter import start_tensorflow
-from quickspine.dataset import SPLITS
-from quickspine.dataset.reader import open_records
-records = open_records(Path("data/records"))
-start_tensorflow()
-for split in SPLITS:
-    for _ in records.ordered(split, 1024):
-        pass
-"""
-LOOK_S = 0.02  # seconds between two looks at the memory
-MIB = 2**20
+TITLE = "Data stages against the number of drawings"
+FIGURES = Path("bench/scale.json")
+TOGETHER = ("preprocess", "tfrecords")
+Points = list[dict[str, Any]]
 
 
-def measure(params: Params, drawings: Sequence[int], folder: Path, real: str | None) -> Figures:
-    """Measure every stage at every number of drawings.
-
-    Args:
-        params: whose records and splits are made.
-        drawings: how many, all in all.
-        folder: where to; nothing is left there.
-        real: a folder mirror of Quick, Draw!'s drawings, or None for doodles.
-
-    Returns:
-        `{stage: {drawings: {"seconds", "rss_mib", "disk_mib"}}}`: the seconds of the whole process,
-        the most memory of it and its workers together, and the size of what it wrote.
+def measure(bench: Bench) -> Found:
+    """A point a stage and number of drawings, once each: what needs more room is left out.
 
     Raises:
-        WrongInputError: if there is no such mirror, or a stage says no.
-        NoSpaceError: if the disk has no room for the largest number.
+        NoSpaceError: if the disk has no room for the smallest number.
     """
-    # Mirror and raw, raw and subset, subset and records: two at a time, and the reserve of each.
-    need_space(folder, 3 * max(drawings) * npy.ROW, "ask for fewer --drawings")
-    figures: Figures = {stage: {} for stage in STAGES}
-    for count in drawings:
-        with tempfile.TemporaryDirectory(dir=folder) as name:
-            place = Path(name)
-            _make(params, count, place, real)
-            left = {"fetch": "mirror", "preprocess": "data/raw", "tfrecords": "data/subset"}
-            for stage in STAGES:
-                _tell(f"{stage}, {count:,} drawings")
-                figures[stage][str(count)] = _stage(stage, place)
-                if stage in left:
-                    shutil.rmtree(place / left[stage])
-    return figures
-
-
-def _make(params: Params, count: int, place: Path, real: str | None) -> None:
-    """A mirror of `count` drawings in `place`, and params that ask for all of them."""
-    target = place / "mirror"
-    target.mkdir()
-    names = []
-    found = list(_samples(real))
-    for number, (name, samples) in enumerate(found):
-        rows = count // len(found) + (number < count % len(found))
-        if rows:
-            names.append(name)
-            with (target / mirror.file_name(name)).open("wb") as file:
-                file.write(npy.header(rows))
-                for start in range(0, rows, len(samples)):
-                    chosen = samples[: rows - start]
-                    file.write(_changed(chosen, start // len(samples)).tobytes())
-    values = params.model_dump(mode="json")
-    values["data"] |= {"source": "quickdraw", "categories": names, "allow_fewer": True}
-    values["data"] |= {"drawings_per_category": -(-count // len(found)), "mirror": str(target)}
-    (place / "params.yaml").write_text(json.dumps(values))  # YAML too
-
-
-def _samples(real: str | None) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Categories and some drawings of each, uint8 [n, 784]."""
-    if real is None:
-        yield from (
-            (name, draw(name, 1, 0, DRAWN).reshape(-1, npy.ROW)) for name in categories.DOODLES
-        )
-        return
-    place = mirror.parse(real)
-    if isinstance(place, mirror.Web):
-        raise WrongInputError(f"--mirror: a folder is needed. Received: {place.shown}")
-    for name in categories.quickdraw():
-        if place.path(name).is_file():
-            yield name, np.load(place.path(name), mmap_mode="r", allow_pickle=False)
-
-
-def _changed(drawings: NDArray[np.uint8], again: int) -> NDArray[np.uint8]:
-    """The drawings, for the `again`th time: eight pixels differ from all times before."""
-    changed = np.array(drawings)
-    noise = np.frombuffer(np.uint64(again * 0x9E3779B97F4A7C15 % 2**64).tobytes(), np.uint8)
-    at = 8 * (again % (npy.ROW // 8))
-    changed[:, at : at + 8] ^= noise
-    return changed
-
-
-def _stage(stage: str, place: Path) -> dict[str, float]:
-    """Run a stage in the project at `place`."""
-    command = ["-c", READ] if stage == "read" else ["-m", f"pipeline.{stage}"]
-    source = Path(quickspine.__file__).parents[1]
-    paths = [str(Path.cwd()), str(source), os.environ.get("PYTHONPATH", "")]
-    start, most = time.perf_counter(), 0
-    with (place / "said").open("w+") as said:
-        process = subprocess.Popen(  # noqa: S603 (this Python, and a stage of our own)
-            [sys.executable, *command],
-            cwd=place,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            stdout=said,
-            stderr=said,
-        )
+    numbers, left_out = list(bench.size.scale), []
+    growth.make_sure_of_room(min(numbers), bench.folder)
+    for count in bench.size.scale:
         try:
-            while process.poll() is None:
-                most = max(most, _resident(process.pid))
-                time.sleep(LOOK_S)
-        finally:
-            process.kill()
-            process.wait()
-        seconds = time.perf_counter() - start
-        said.seek(0)
-        if process.returncode:
-            raise WrongInputError(f"{stage} ended with {process.returncode}: {said.read()[-2000:]}")
-    size = 0
-    if stage in OUTPUTS:
-        size = sum(path.stat().st_size for path in (place / OUTPUTS[stage]).rglob("*"))
-    return {
-        "seconds": round(seconds, 3),
-        "rss_mib": round(most / MIB, 1),
-        "disk_mib": round(size / MIB, 2),
-    }
+            growth.make_sure_of_room(count, bench.folder)
+        except NoSpaceError:
+            numbers.remove(count)
+            left_out.append(f"{count:,} drawings: too little room on the disk was free")
+    found = points(growth.measure(bench.params, numbers, bench.folder, None))
+    return {"points": found, "left_out": left_out, "together": together(found)}
 
 
-def _resident(pid: int) -> int:
-    """Bytes of memory of a process and its workers; what they share is counted for each."""
-    total = 0
-    try:
-        process = psutil.Process(pid)
-        for one in [process, *process.children(recursive=True)]:
-            total += one.memory_info().rss
-    except psutil.Error:  # one ends at this moment
-        pass
-    return total
-
-
-def table(figures: Figures) -> str:
-    """A line a stage and number of drawings, in words and Markdown."""
-    lines = [
-        "| stage | drawings | seconds | drawings a second | memory, MiB | disk, MiB |",
-        "|---|---:|---:|---:|---:|---:|",
+def points(figures: growth.Figures) -> Points:
+    """What `growth.measure` found: `stage`, `drawings`, `seconds`, `rss_mib`, `disk_mib` each."""
+    return [
+        {"stage": stage, "drawings": int(count), **one}
+        for stage, found in figures.items()
+        for count, one in found.items()
     ]
-    for stage, found in figures.items():
-        for count, one in found.items():
-            rate = int(count) / one["seconds"]
-            lines.append(
-                f"| {stage} | {int(count):,} | {one['seconds']:,.1f} | {rate:,.0f} "
-                f"| {one['rss_mib']:,.0f} | {one['disk_mib']:,.0f} |"
-            )
-    return "\n".join(lines)
+
+
+def together(found: Points) -> dict[str, float]:
+    """Drawings a second of preprocess and tfrecords, one after the other, at the largest number."""
+    largest = max(point["drawings"] for point in found)
+    seconds = sum(
+        point["seconds"]
+        for point in found
+        if point["drawings"] == largest and point["stage"] in TOGETHER
+    )
+    return {"drawings": largest, "rate": largest / seconds}
+
+
+def markdown(found: Found) -> str:
+    """A table, and the target."""
+    at = f"at {found['together']['drawings']:,}, start-up included"
+    aimed = targets.lines([(targets.STAGES, at, found["together"]["rate"])])
+    return "\n\n".join(
+        [
+            "Each stage once at each number, its real front door in a process of its own, start-up "
+            "included; doodles, repeated, with eight pixels changed each time. `read` opens the "
+            "records, which checks every one, and reads them once in order. Memory is the most "
+            "that a stage and its workers had together; disk is what it wrote.",
+            lines(found["points"]),
+            *(f"Left out: {each}." for each in found["left_out"]),
+            f"Aimed at:\n\n{aimed}",
+        ]
+    )
+
+
+def lines(found: Points) -> str:
+    """A table with a line a point."""
+    heads = ("stage", "drawings", "seconds", "drawings a second", "memory, MiB", "disk, MiB")
+    rows = [
+        (
+            point["stage"],
+            point["drawings"],
+            f"{point['seconds']:,.1f}",
+            round(point["drawings"] / point["seconds"]),
+            round(point["rss_mib"]),
+            round(point["disk_mib"]),
+        )
+        for point in found
+    ]
+    return table(heads, rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -201,21 +108,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--drawings", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--mirror", default=os.environ.get("QUICKDRAW_MIRROR"))
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
-    parser.add_argument("--out", type=Path, default=Path("bench/scale.json"))
+    parser.add_argument("--out", type=Path, default=FIGURES)
     args = parser.parse_args(arguments)
     try:
-        figures = measure(load(args.params), args.drawings, args.folder, args.mirror)
-    except WrongInputError as error:
+        figures = growth.measure(load(args.params), args.drawings, args.folder, args.mirror)
+    except (WrongInputError, NoSpaceError) as error:
         print(f"scale: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(2 if isinstance(error, WrongInputError) else 1)
     except KeyboardInterrupt:
         sys.exit("scale: interrupted; nothing was kept")
     write_json(args.out, figures)
-    print(f"{table(figures)}\n{args.out}")
-
-
-def _tell(words: str) -> None:
-    print(f"scale: {words}", file=sys.stderr, flush=True)
+    print(f"{lines(points(figures))}\n{args.out}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 from quickspine.params import Params
 
 # In the order in which they run; a section may read what those before it found.
-SECTIONS = ("stages", "training", "limits", "quality", "sweep")
+SECTIONS = ("stages", "inputs", "training", "limits", "quality", "sweep", "scale")
 
 Found = dict[str, Any]  # as it goes into bench/results.json
 
@@ -26,24 +26,27 @@ class Size:
     rounds: int = 5
     drawings: int = 500  # of each category, through the stages
     passes: int = 10  # over the training split, when reading
+    read_drawings: int = 10_000  # of each category; fewer, and the start of each pass is the most
     batch: int = 128  # drawings a step, of the training that peers do too
     width: float = 1.0  # of it, times the paper's channels
     steps: int = 12  # of it, a round
     mebibytes: int = 256  # of each array that measures the memory
     seeds: int = 3  # trainings in each precision
     train_width: float = 0.25
-    train_drawings: int = 400  # of each category
+    train_drawings: int = 400  # of each category; those too that training waits for
     train_epochs: int = 5
     batches: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
     widths: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0)
     point_drawings: int = 384  # a measured epoch of a point of the sweep at width 1; more below
     point_rounds: int = 3
+    scale: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)  # drawings, all in all
 
 
 QUICK = Size(
     rounds=1,
     drawings=100,
     passes=3,
+    read_drawings=1_000,
     steps=4,
     mebibytes=64,
     seeds=1,
@@ -53,6 +56,7 @@ QUICK = Size(
     widths=(0.25, 0.5),
     point_drawings=128,
     point_rounds=1,
+    scale=(1_000, 5_000),
 )
 
 

@@ -19,6 +19,10 @@ from quickspine.training.loop import Task, fit
 
 SHAPE = (28, 28, 1)
 CLASSES = len(DOODLES)
+# Steps before the measured ones, at least: as many as the peers'. The first compiles the graph and,
+# for wide networks in bfloat16, the kernels of `quickspine.nets.winograd`, for seconds on end; those
+# after it find memory for what they keep.
+WARM_UP = 3
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Trained:
 
 
 def train(params: Train, head: str, steps: int, epochs: int) -> Trained:
-    """Train on one batch of random drawings; an epoch before the measured ones compiles.
+    """Train on one batch of random drawings; the epochs before the measured ones compile.
 
     It goes through `fit`, as every training does: an epoch's time holds the look at one validation
     drawing and the copy of the best weights too.
@@ -49,6 +53,7 @@ def train(params: Train, head: str, steps: int, epochs: int) -> Trained:
     keras.utils.clear_session()
     device = devices.prepare(params, seed=1)
     batches = _batches(params.batch_size, steps)
+    warm_up = -(-WARM_UP // steps)  # epochs
     with device.strategy.scope():
         model = build(params, head, device.tuned)
     ends: list[float] = []
@@ -58,13 +63,13 @@ def train(params: Train, head: str, steps: int, epochs: int) -> Trained:
         training=lambda epoch: batches,
         validation=batches.unbatch().take(1).batch(1),
         steps=steps,
-        epochs=epochs + 1,
+        epochs=warm_up + epochs,
         schedule=_Constant(params.learning_rate),
         seed=1,
     )
     fit(task, device, lambda entry: ends.append(time.perf_counter()))
     done = steps * params.batch_size
-    return Trained(device.precision, [done / seconds for seconds in _lengths(ends)])
+    return Trained(device.precision, [done / seconds for seconds in _lengths(ends[warm_up - 1 :])])
 
 
 def build(params: Train, head: str, tuned: bool = False) -> keras.Model:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from quickspine.bench import processes, table
+from quickspine.bench import processes, table, targets
 from quickspine.bench.peers import PEERS
 from quickspine.bench.sections import Bench, Found
 from quickspine.bench.turns import Contestant, in_turn, ratio
 
 TITLE = "Training: images a second"
 OURS, FREE, EXACT = "quickspine", "quickspine, not deterministic", "quickspine, float32"
+AIMS = {"PyTorch, bfloat16": targets.TORCH, "Keras, float32": targets.KERAS}
 
 
 def measure(bench: Bench) -> Found:
@@ -56,7 +57,7 @@ def _pairs(rates: dict[str, list[float]]) -> Iterator[tuple[str, str]]:
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """Two tables: rates, and ratios."""
+    """Two tables, rates and ratios, and the targets."""
     work = found["work"]
     precision = found["precisions"][OURS]
     return (
@@ -69,4 +70,9 @@ def markdown(found: dict[str, Any]) -> str:
         + table.skipped(found["skipped"])
         + "\n\n"
         + table.ratios(found["ratios"], "how many times as fast")
+        + "\n\nAimed at, by medians:\n\n"
+        + targets.lines(
+            (target, "", found["ratios"].get(f"{OURS} to {peer}", {}).get("ratio"))
+            for peer, target in AIMS.items()
+        )
     )
