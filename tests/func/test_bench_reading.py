@@ -28,7 +28,7 @@ records.write(params.records, chosen, shards)
 start_tensorflow()
 opened = reader.open_records(shards)
 found = [
-    reading.reading(opened, peers, told.append, rounds=2, passes=1, peers=1000),
+    reading.reading(opened, peers, told.append, rounds=2, passes=1, peers=2000),
     reading.augmenting(opened, told.append, batch_size=8, rounds=2),
     reading.waiting(params, opened, told.append, width=0.1, rounds=2),
 ]
@@ -71,7 +71,7 @@ def test_reading_changing_and_waiting_are_measured_round_by_round(tmp_path: Path
     for name in (*read, *changed):
         assert any(name in line for line in told)
     # What is compared with holds the same drawings.
-    assert len(same) == 1000
+    assert len(same) > 1024
     assert all(same)
     assert len(names) == 24
     assert shape == [28, 28, 1]

@@ -19,9 +19,9 @@ from quickspine.training.loop import Task, fit
 
 SHAPE = (28, 28, 1)
 CLASSES = len(DOODLES)
-# Steps before the measured ones, at least: as many as the peers'. The first compiles the graph and,
-# for wide networks in bfloat16, the kernels of `quickspine.nets.winograd`, for seconds on end; those
-# after it find memory for what they keep.
+# Steps before the measured ones, at least: as many as the peers'. The first compiles the graph
+# and, for wide networks in bfloat16, the kernels of `quickspine.nets.winograd`, for seconds on end;
+# those after it find memory for what they keep.
 WARM_UP = 3
 
 
