@@ -32,7 +32,7 @@ def stepped(optimizer: Any, rates: list[float]) -> list[Any]:
     optimizer.build(trained)
     random = np.random.default_rng(1)
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def step(gradients: Any) -> None:
         optimizer.apply(gradients, trained)
 

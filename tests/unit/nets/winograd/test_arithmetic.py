@@ -34,13 +34,13 @@ def matrix(transform: Any, columns: int) -> NDArray[np.float64]:
     return np.array([transform.py_func(*unit) for unit in np.eye(columns)]).T
 
 
-@njit  # type: ignore[untyped-decorator]
+@njit
 def _round(values: Any, bits: Any) -> None:
     for index in range(len(values)):
         bits[index] = narrowed(values[index])
 
 
-@njit  # type: ignore[untyped-decorator]
+@njit
 def _widen(bits: Any, values: Any) -> None:
     for index in range(len(bits)):
         values[index] = widened(bits[index])

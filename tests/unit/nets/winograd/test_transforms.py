@@ -30,7 +30,8 @@ def drawn(shape: tuple[int, ...], seed: int) -> Bits:
 
 
 def value(bits: Bits) -> Values:
-    return bits.view(ml_dtypes.bfloat16).astype(np.float64)
+    found: Values = bits.view(ml_dtypes.bfloat16).astype(np.float64)
+    return found
 
 
 def tiles_of(shape: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
@@ -81,7 +82,7 @@ def check(found: Bits, wanted: Values) -> None:
 
 
 def both(matrix: Values) -> Values:
-    return np.kron(matrix, matrix)
+    return np.kron(matrix, matrix).astype(np.float64)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
