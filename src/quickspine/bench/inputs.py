@@ -11,6 +11,7 @@ from quickspine.bench.sections import Bench, Found
 from quickspine.bench.turns import ratio, summary, tell
 
 TITLE = "Input: drawings a second, and how long training waits"
+LIMIT_S = 3 * processes.LIMIT_S  # three sets of drawings are written, and all rounds are in it
 ONE_BY_ONE = f"{PEER}one by one"
 TRAINING = "shuffled"  # how the names of the ways to read for training begin
 USUAL = "rotation, shift, zoom"
@@ -19,11 +20,12 @@ USUAL = "rotation, shift, zoom"
 def measure(bench: Bench) -> Found:
     """Rates of reading and of augmentation, ratios to each of their ways, shares of waiting."""
     size = bench.size
-    tell("inputs: reading, augmenting, waiting")
+    tell("inputs: reading, augmenting, waiting; it takes minutes")
     found = processes.ours(
         "inputs", str(bench.place), str(bench.folder), "--drawings", str(size.read_drawings),
         "--passes", str(size.passes), "--train-drawings", str(size.train_drawings),
         "--width", str(size.width), "--batch", str(size.batch), "--rounds", str(size.rounds),
+        "--epochs", str(size.point_rounds), limit_s=LIMIT_S,
     )  # fmt: skip
     read = found["reading"]
     ratios = {

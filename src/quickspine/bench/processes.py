@@ -13,7 +13,7 @@ from typing import Any
 
 from quickspine.bench.turns import CannotRunError
 
-LIMIT_S = 600.0  # of one program
+LIMIT_S = 600.0  # of one program, unless it says otherwise
 RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?) images/s\s*$")
 
 
@@ -39,7 +39,7 @@ def surroundings(own_code: bool) -> dict[str, str]:
     }
 
 
-def answer(command: Sequence[str | Path], own_code: bool = False) -> str:
+def answer(command: Sequence[str | Path], own_code: bool = False, limit_s: float = LIMIT_S) -> str:
     """What a program prints.
 
     Raises:
@@ -51,13 +51,13 @@ def answer(command: Sequence[str | Path], own_code: bool = False) -> str:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=LIMIT_S,
+            timeout=limit_s,
             stdin=subprocess.DEVNULL,
             env=surroundings(own_code),
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise CannotRunError(f"not done after {LIMIT_S:.0f} s") from None
+        raise CannotRunError(f"not done after {limit_s:.0f} s") from None
     except OSError as error:
         raise CannotRunError(f"it does not start ({error.strerror})") from None
     if done.returncode:
@@ -78,7 +78,7 @@ def rate(command: Sequence[str | Path], own_code: bool = False) -> float:
     return float(found[1])
 
 
-def ours(program: str, *arguments: str) -> Any:
+def ours(program: str, *arguments: str, limit_s: float = LIMIT_S) -> Any:
     """The JSON that a program of `quickspine.bench.programs` prints.
 
     Raises:
@@ -86,7 +86,7 @@ def ours(program: str, *arguments: str) -> Any:
     """
     command = (sys.executable, "-m", f"quickspine.bench.programs.{program}", *arguments)
     try:
-        printed = answer(command, own_code=True)
+        printed = answer(command, own_code=True, limit_s=limit_s)
     except CannotRunError as error:
         raise RuntimeError(f"{' '.join(command[1:])}: {error}") from None
     return json.loads(printed.strip().splitlines()[-1])

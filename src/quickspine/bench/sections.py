@@ -21,12 +21,12 @@ Found = dict[str, Any]  # as it goes into bench/results.json
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: a full bench, in under 25 minutes on two cores."""
+    """How much is measured: a full bench, about half an hour on two cores."""
 
     rounds: int = 5
     drawings: int = 500  # of each category, through the stages
     passes: int = 10  # over the training split, when reading
-    read_drawings: int = 10_000  # of each category; fewer, and the start of each pass is the most
+    read_drawings: int = 4_000  # of each category; fewer, and the start of each pass is the most
     batch: int = 128  # drawings a step, of the training that peers do too
     width: float = 1.0  # of it, times the paper's channels
     steps: int = 12  # of it, a round
@@ -38,7 +38,7 @@ class Size:
     batches: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
     widths: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0)
     point_drawings: int = 384  # a measured epoch of a point of the sweep at width 1; more below
-    point_rounds: int = 3
+    point_rounds: int = 3  # and epochs in which waiting is measured
     scale: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)  # drawings, all in all
 
 

@@ -25,6 +25,7 @@ def main() -> None:
         "--batch", type=int, required=True, help="drawings that are changed at once"
     )
     parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--epochs", type=int, required=True, help="in which waiting is measured")
     args = parser.parse_args()
     params = load(args.params)
 
@@ -49,7 +50,7 @@ def main() -> None:
     records = open_records(trained)
     waiting: reading.Rounds = {}
     for width in dict.fromkeys((params.train.width, args.width)):
-        waiting |= reading.waiting(params, records, tell, width=width, rounds=args.rounds)
+        waiting |= reading.waiting(params, records, tell, width=width, rounds=args.epochs)
     trained_on = {"drawings": records.examples("train"), "batch": params.train.batch_size}
     print(json.dumps({**found, "trained_on": trained_on, "waiting": waiting}))
 
