@@ -51,7 +51,7 @@ plan: setup  ## Show what `make repro` would run, and why
 report: setup  ## Say where the report is, and the result in words
 	@python -m quickspine.evaluation.show
 
-bench: setup  ## Measure against plain PyTorch and Keras on this machine (ARGS=--quick: 3 minutes)
+bench: setup  ## Measure against plain PyTorch and Keras on this machine (ARGS=--quick: a few minutes)
 	@python -m quickspine.bench $(ARGS)
 
 figures: setup  ## Put the last bench into the docs: docs/measured.md and its figures

@@ -1,6 +1,6 @@
 """Measure the project and its peers in turn, on this machine; leaves nothing but `bench/results.*`.
 
-Compare numbers of one run only: machines drift. `--quick` shows in three minutes that all works;
+Compare numbers of one run only: machines drift. `--quick` shows in a few minutes that all works;
 its numbers are not to be quoted.
 """
 
@@ -65,7 +65,7 @@ def main(
     parser = argparse.ArgumentParser(prog="python -m quickspine.bench", description=__doc__)
     parser.add_argument("--params", default="params.yaml", type=Path, help="default: params.yaml")
     parser.add_argument("--rounds", type=_positive, help="default: 5, or 1 with --quick")
-    parser.add_argument("--quick", action="store_true", help="little of everything: three minutes")
+    parser.add_argument("--quick", action="store_true", help="little of everything: a few minutes")
     which = f"of {', '.join(SECTIONS)}; default: all"
     parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="SECTION", help=which)
     only = "compare the peers with programs of their names there, and do nothing else"
