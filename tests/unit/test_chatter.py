@@ -56,3 +56,22 @@ def test_a_process_without_stderr_works_too() -> None:
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, "done\n")
+
+
+def test_tensorflow_starts_without_what_keras_only_plots_with() -> None:
+    """And what was hidden from it can be had afterwards, by it and by us."""
+    code = """
+import sys
+from quickspine.chatter import start_tensorflow
+start_tensorflow()
+heavy = {"matplotlib", "pandas", "scipy", "sklearn"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+import matplotlib.figure, scipy.stats
+assert scipy.stats.norm.cdf(0) == 0.5
+import keras
+assert keras.layers.Dense(2)(keras.ops.ones((1, 3))).shape == (1, 2)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
