@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -160,13 +161,19 @@ class Drawings:
         return WrongInputError(f"{self.path}: {problem}; run: dvc repro -f {self._made_by}")
 
 
+# NumPy reads a header as Python's own syntax, and Python 3.11 fails now and then where two threads
+# do that at once ("AST constructor recursion depth mismatch").
+_parsing = Lock()
+
+
 def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, Fortran order and dtype of a .npy file of format 1.0 or 2.0; a pickle is no danger."""
     version = npy_format.read_magic(file)
-    if version == (1, 0):
-        return npy_format.read_array_header_1_0(file)
-    if version == (2, 0):
-        return npy_format.read_array_header_2_0(file)
+    with _parsing:
+        if version == (1, 0):
+            return npy_format.read_array_header_1_0(file)
+        if version == (2, 0):
+            return npy_format.read_array_header_2_0(file)
     raise ValueError(f"a .npy file of format {version[0]}.{version[1]}; 1.0 and 2.0 are known")
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def convolve(maps: Any, kernel: Any) -> Any:
     Returns:
         bfloat16 [batch, height, width, filters].
     """
+    _threads()  # not from within a graph that runs already
     _, height, width, channels = maps.shape
     filters = kernel.shape[-1]
     tiles = -(-height // TILE) * -(-width // TILE)
@@ -103,11 +105,8 @@ def _on_all_cores(
     source, target = values.view(np.uint16), _aligned(shape)
     cores = _cores()
     edges = [batch * core // cores for core in range(cores + 1)]
-    shares = list(pairwise(edges))
-    others = [_threads().submit(kernel, source, target, *share) for share in shares[1:]]
-    kernel(source, target, *shares[0])
-    for other in others:
-        other.result()
+    for share in [_threads().submit(kernel, source, target, *share) for share in pairwise(edges)]:
+        share.result()
     return target
 
 
@@ -132,4 +131,18 @@ def _cores() -> int:
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, _cores() - 1), "winograd")
+    """Threads that take the smallest numbers for zero, as TensorFlow's do, whoever asks first.
+
+    A thread has that from the one that starts it: here, one that runs a graph.
+    """
+    cores = _cores()
+    pool, met = ThreadPoolExecutor(cores, "winograd"), Barrier(cores)
+
+    def start() -> NDArray[np.int32]:
+        for thread in [pool.submit(met.wait) for _ in range(cores)]:
+            thread.result()
+        return np.zeros((), np.int32)
+
+    with tf.init_scope():
+        tf.function(lambda: tf.numpy_function(start, [], tf.int32))()
+    return pool
