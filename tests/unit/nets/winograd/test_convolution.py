@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from quickspine.nets.winograd import convolution
+from quickspine.nets.winograd import convolution, transforms
 from quickspine.nets.winograd.convolution import convolve
 
 # batch, height, width, channels, filters
@@ -133,7 +133,7 @@ def test_cores_share_the_images_and_change_nothing(
 def test_threads_flush_whoever_asks_first() -> None:
     """A pool that an eager call made treats the smallest numbers as one that a graph made."""
     convolution._threads.cache_clear()
-    transform = convolution.transforms.maps_to_factors
+    transform = transforms.maps_to_factors
     tiny = np.full((2, 4, 4, 8), 0x0001, np.uint16)  # the smallest number that there is
 
     def run() -> Any:
