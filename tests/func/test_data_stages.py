@@ -25,6 +25,7 @@ from quickspine.dataset.digesting import PROCESSES_FROM
 from quickspine.files import digest, sha256, write_json
 from quickspine.params import load
 from quickspine.sources import npy
+from tests.spawned import spawned
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = PROCESSES_FROM // 2
@@ -101,8 +102,7 @@ def until(true: Callable[[], object], process: subprocess.Popen[str]) -> None:
 
 
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    children = psutil.Process(process.pid).children()
-    return [c for c in children if any("spawn_main" in part for part in c.cmdline())]
+    return spawned(psutil.Process(process.pid))
 
 
 def digesting(folder: Path) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from quickspine import parallel
 from quickspine.parallel import GivenUpError, Stop, by_processes, by_threads, go_on
+from tests.spawned import spawned
 
 Several = Callable[..., Any]
 BOTH = pytest.mark.parametrize("several", [by_threads, by_processes])
@@ -45,11 +46,6 @@ def dying(job: int, stop: Stop) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def spawned() -> list[psutil.Process]:
-    children = psutil.Process().children()
-    return [c for c in children if any("spawn_main" in part for part in c.cmdline())]
-
-
 @given(st.integers(0, 40), st.integers(1, 7))
 def test_threads_give_results_in_the_order_of_the_jobs(count: int, workers: int) -> None:
     found = list(by_threads(squared, iter(range(count)), workers))
@@ -60,7 +56,7 @@ def test_threads_give_results_in_the_order_of_the_jobs(count: int, workers: int)
 def test_processes_give_the_same(workers: int) -> None:
     found = list(by_processes(squared, range(20), workers))
     assert found == [job * job for job in range(20)]
-    assert not spawned()
+    assert not spawned(psutil.Process())
 
 
 @BOTH
@@ -70,7 +66,7 @@ def test_what_a_job_raises_is_raised_in_its_turn(several: Several, workers: int)
     assert [next(found) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ZeroDivisionError, match="the third"):
         next(found)
-    assert not spawned()
+    assert not spawned(psutil.Process())
 
 
 @BOTH
@@ -78,7 +74,7 @@ def test_closing_ends_jobs_that_go_on(several: Several) -> None:
     before = threading.active_count()
     with closing(several(long, iter(range(100)), 2)) as found:
         assert (next(found) == os.getpid()) == (several is by_threads)
-    assert not spawned()
+    assert not spawned(psutil.Process())
     assert threading.active_count() == before
 
 
@@ -102,7 +98,7 @@ def test_few_jobs_are_begun_ahead(workers: int) -> None:
 def test_a_killed_process_is_a_want_of_memory() -> None:
     with pytest.raises(MemoryError, match="a worker process was killed"):
         list(by_processes(dying, range(5), 2))
-    assert not spawned()
+    assert not spawned(psutil.Process())
 
 
 def test_going_on() -> None:

@@ -29,6 +29,7 @@ from quickspine.sources.contact_sheet import contact_sheet
 from quickspine.sources.doodles import workers
 from quickspine.sources.doodles.drawing import PROGRAMS, draw, strokes
 from quickspine.sources.doodles.hand import Hand, generator
+from tests.spawned import spawned
 
 
 def data(names: tuple[str, ...] = ("cat", "wine glass"), rows: int = 50, seed: int = 1) -> Data:
@@ -150,17 +151,13 @@ def test_processes_draw_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monke
     assert doodles.fetch(asked, tmp_path / "two") == one
 
 
-def _spawned(process: psutil.Process) -> list[psutil.Process]:
-    return [c for c in process.children() if any("spawn_main" in part for part in c.cmdline())]
-
-
 def test_processes_end_with_the_one_who_asks() -> None:
     jobs = (("cat", 1, index, index + 1) for index in range(10**9))
     chunks = workers.drawn(jobs, 2)
     assert np.array_equal(next(chunks), draw("cat", 1, 0, 1))
-    assert len(_spawned(psutil.Process())) == 2
+    assert len(spawned(psutil.Process())) == 2
     chunks.close()
-    assert not _spawned(psutil.Process())
+    assert not spawned(psutil.Process())
 
 
 def test_processes_end_when_the_one_who_asks_is_killed(tmp_path: Path) -> None:
@@ -175,7 +172,7 @@ def test_processes_end_when_the_one_who_asks_is_killed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE) as asker:
         assert asker.stdout is not None
         assert asker.stdout.readline() == b"drawn\n"
-        children = _spawned(psutil.Process(asker.pid))
+        children = spawned(psutil.Process(asker.pid))
         os.kill(asker.pid, signal.SIGKILL)
     assert len(children) == 2
     _, alive = psutil.wait_procs(children, timeout=20)
