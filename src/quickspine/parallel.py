@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache
 from itertools import islice
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeVar
@@ -50,11 +51,17 @@ def go_on(stop: Stop) -> None:
         raise GivenUpError
 
 
-def cores() -> int:
-    """How many workers are worth starting: the cores that this process may use."""
+@cache
+def processors() -> int:
+    """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return min(len(os.sched_getaffinity(0)), MOST)
-    return min(os.cpu_count() or 1, MOST)
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cores() -> int:
+    """How many workers are worth starting."""
+    return min(processors(), MOST)
 
 
 def by_threads(

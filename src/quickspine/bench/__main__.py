@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from quickspine.bench import against, report
-from quickspine.bench.processes import threads
 from quickspine.bench.sections import QUICK, SECTIONS, Bench, Found, Size, section
 from quickspine.bench.turns import tell
 from quickspine.errors import NoSpaceError, WrongInputError
 from quickspine.files import whole_file, write_json
+from quickspine.parallel import processors
 from quickspine.params import load
 from quickspine.signals import stop_by_exception
 from quickspine.tracking.environment import environment, git_facts
@@ -50,7 +50,7 @@ def measure(names: Sequence[str], place: Path, size: Size, quick: bool) -> Found
         "started": started,
         **git_facts(),
         "environment": environment(),
-        "threads": threads(),
+        "threads": processors(),
         "quick": quick,
         "size": asdict(size),
         "seconds": seconds,

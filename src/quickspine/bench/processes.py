@@ -12,24 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from quickspine.bench.turns import CannotRunError
+from quickspine.parallel import processors
 
 LIMIT_S = 600.0  # of one program, unless it says otherwise
 RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?) images/s\s*$")
 
 
-def threads() -> int:
-    """How many threads every contestant gets: the processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def surroundings(own_code: bool) -> dict[str, str]:
-    """The environment variables of a contestant: equal threads, no GPU, and for ours its code."""
+    """A contestant's environment variables: a thread a processor, no GPU; for ours its code."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "TF_", "KERAS_"))}
     if own_code and "PYTHONPATH" in os.environ:
         kept["PYTHONPATH"] = os.environ["PYTHONPATH"]
-    number = str(threads())
+    number = str(processors())
     return kept | {
         "OMP_NUM_THREADS": number,
         "MKL_NUM_THREADS": number,

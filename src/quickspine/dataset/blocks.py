@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quickspine.aligned import aligned, allocated
 from quickspine.dataset.pieces import Pieces
 
-ALIGNMENT = 64  # bytes: TensorFlow takes an array that begins so as it is, and copies any other
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
@@ -82,9 +82,7 @@ def _filled(
 ) -> Arrays:
     """The examples from number `first` on, in this order: the i-th is number `first + order[i]`."""
     count, pixels = len(order), math.prod(shape)
-    memory = np.empty(count * pixels + ALIGNMENT, np.uint8)
-    begin = -memory.ctypes.data % ALIGNMENT
-    images = memory[begin : begin + count * pixels].reshape(count, pixels)
+    images = aligned(allocated(count * pixels)).reshape(count, pixels)
     labels = np.empty(count, np.int64)
     places = np.empty(count, np.int64)
     places[order] = np.arange(count)

@@ -30,6 +30,11 @@ def masked(checksums: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return turned + np.uint32(0xA282EAD8)
 
 
+def label_bytes(label: int) -> int:
+    """How many bytes a label takes: seven bits each."""
+    return max(1, -(-label.bit_length() // 7))
+
+
 @dataclass(frozen=True)
 class Kind:
     """The records whose labels take `digits` bytes.
@@ -49,6 +54,17 @@ class Kind:
     size: int
 
 
+def kind_of(digits: int, pixels: int) -> Kind:
+    """The records of drawings of so many pixels whose labels take so many bytes."""
+    smallest = 128 ** (digits - 1) if digits > 1 else 0
+    before, behind = around(smallest, pixels)
+    length = LENGTH.pack(len(before) + pixels + len(behind))
+    checksum = masked(np.array([google_crc32c.value(length)], np.uint32))
+    before = length + checksum.astype("<u4").tobytes() + before
+    size = len(before) + pixels + len(behind) + TAIL
+    return Kind(digits, smallest, before, behind[:-digits], size)  # an Example ends with its label
+
+
 @dataclass(frozen=True)
 class Layout:
     """The records that a data set may have.
@@ -64,18 +80,8 @@ class Layout:
     @cached_property
     def kinds(self) -> list[Kind]:
         """All kinds of records, from the shortest to the longest."""
-        found: list[Kind] = []
-        smallest = 0
-        while smallest < self.categories:
-            digits = len(found) + 1
-            before, behind = around(smallest, self.pixels)
-            length = LENGTH.pack(len(before) + self.pixels + len(behind))
-            checksum = masked(np.array([google_crc32c.value(length)], np.uint32))
-            before = length + checksum.astype("<u4").tobytes() + before
-            size = len(before) + self.pixels + len(behind) + TAIL
-            found.append(Kind(digits, smallest, before, behind[:-digits], size))
-            smallest = 128**digits
-        return found
+        most = label_bytes(self.categories - 1)
+        return [kind_of(digits, self.pixels) for digits in range(1, most + 1)]
 
     def starts(self, content: bytes, most: int) -> NDArray[np.int64]:
         """Where the first records of `content` begin, and behind them where the last one ends.

@@ -6,16 +6,15 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from quickspine.errors import WrongInputError
 from quickspine.files import digest, read_json, sha256
 from quickspine.parallel import Stop, go_on
+from quickspine.sources.npy import MAX_HEADER, NpyError, parse
 
 MAX_SIDE = 4096  # pixels
 CHUNK = 2048  # drawings read at once, so few that they stay in the processor's cache
@@ -126,16 +125,15 @@ class Drawings:
         self.path, self.rows, self.pixels, self._made_by = path, rows, pixels, made_by
         try:
             with path.open("rb") as file:
-                shape, fortran, dtype = _header(file)
-                self.start = file.tell()
-            size = path.stat().st_size - self.start
-        except (OSError, ValueError) as error:
+                header = parse(file.read(MAX_HEADER), pixels)
+            if header is None:
+                raise NpyError("it ends in its header")
+            size = path.stat().st_size - header.length
+        except (OSError, NpyError) as error:
             raise self._wrong(str(error)) from None
-        if shape != (rows, pixels) or dtype != np.uint8 or fortran:
-            order = " in Fortran order" if fortran else ""
-            raise self._wrong(
-                f"{dtype} {list(shape)}{order}, where the manifest says uint8 {[rows, pixels]}"
-            )
+        self.start = header.length
+        if header.rows != rows:
+            raise self._wrong(f"{header.rows} drawings, where the manifest says {rows}")
         if size != rows * pixels:
             raise self._wrong(f"{size} bytes of drawings, where its header says {rows * pixels}")
 
@@ -159,22 +157,6 @@ class Drawings:
 
     def _wrong(self, problem: str) -> WrongInputError:
         return WrongInputError(f"{self.path}: {problem}; run: dvc repro -f {self._made_by}")
-
-
-# NumPy reads a header as Python's own syntax, and Python 3.11 fails now and then where two threads
-# do that at once ("AST constructor recursion depth mismatch").
-_parsing = Lock()
-
-
-def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran order and dtype of a .npy file of format 1.0 or 2.0; a pickle is no danger."""
-    version = npy_format.read_magic(file)
-    with _parsing:
-        if version == (1, 0):
-            return npy_format.read_array_header_1_0(file)
-        if version == (2, 0):
-            return npy_format.read_array_header_2_0(file)
-    raise ValueError(f"a .npy file of format {version[0]}.{version[1]}; 1.0 and 2.0 are known")
 
 
 def _name(value: Any) -> str:

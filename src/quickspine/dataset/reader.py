@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from quickspine.dataset.pieces import Pieces, open_shard
 from quickspine.dataset.shards import Manifest, Shard
 from quickspine.errors import WrongInputError
 from quickspine.files import digest, read_json
+from quickspine.parallel import Stop, by_threads
 from quickspine.randomness import derive
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def open_records(folder: Path, data: Data | None = None) -> RecordSet:
         _check_choice(folder, facts, data)
     layout = Layout(math.prod(facts.shape), len(facts.categories))
 
-    def opened(shard: Shard) -> Pieces:
+    def opened(shard: Shard, stop: Stop) -> Pieces:
         place = folder / shard.file
         try:
             return open_shard(place, shard, layout)
@@ -187,8 +187,7 @@ def open_records(folder: Path, data: Data | None = None) -> RecordSet:
             ) from None
 
     pieces = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # sha256 leaves Python to the others
-        for split in SPLITS:
-            shards = getattr(facts.splits, split).shards
-            pieces[split] = list(pool.map(opened, shards))
+    for split in SPLITS:
+        with closing(by_threads(opened, getattr(facts.splits, split).shards)) as found:
+            pieces[split] = list(found)
     return RecordSet(folder, manifest, pieces)

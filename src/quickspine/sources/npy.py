@@ -1,7 +1,7 @@
 """The header of a `.npy` file: parsed and judged before any of its data is believed.
 
-Only what Quick, Draw! files hold is let through: uint8, C order, [rows, 784]. A pickle is never
-loaded: a file of Python objects is refused by its header, which is a literal, not code.
+Only drawings are let through: uint8, C order, [rows, pixels]. A pickle is never loaded: a file of
+Python objects is refused by its header, which is a literal, not code.
 Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from numpy.lib import format as numpy_format
 
-ROW = 784  # bytes of a drawing: 28 × 28 uint8
+ROW = 784  # bytes of a drawing as Quick, Draw! has it: 28 × 28 uint8
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 10_000  # bytes; numpy's own limit for files that nobody vouches for
 # CPython counts the depth of an AST once for all threads: two at it at once may raise SystemError.
@@ -35,17 +35,18 @@ class Header:
     rows: int  # drawings
 
 
-def parse(start: bytes) -> Header | None:
+def parse(start: bytes, row: int = ROW) -> Header | None:
     """Judge the header at the beginning of a `.npy` file.
 
     Args:
         start: the file's first bytes, as many as are at hand.
+        row: bytes of a drawing.
 
     Returns:
         The header, or None where it is longer than `start`.
 
     Raises:
-        NpyError: as soon as `start` shows that this cannot be uint8 [rows, 784] in C order.
+        NpyError: as soon as `start` shows that this cannot be uint8 [rows, row] in C order.
     """
     if start[: len(MAGIC)] != MAGIC[: len(start)]:
         raise NpyError(f"not a .npy file; it starts with {start[:24]!r}")
@@ -62,7 +63,8 @@ def parse(start: bytes) -> Header | None:
         raise NpyError(f"a .npy header of {length} bytes; at most {MAX_HEADER} are read")
     if len(start) < length:
         return None
-    return Header(length, _rows(start[text_at:length], "utf-8" if version == 3 else "latin-1"))
+    encoding = "utf-8" if version == 3 else "latin-1"
+    return Header(length, _rows(start[text_at:length], encoding, row))
 
 
 def header(rows: int) -> bytes:
@@ -76,7 +78,7 @@ def header(rows: int) -> bytes:
     return buffer.getvalue()
 
 
-def _rows(text: bytes, encoding: str) -> int:
+def _rows(text: bytes, encoding: str, row: int) -> int:
     try:
         with _one_at_a_time:
             fields = ast.literal_eval(text.decode(encoding).strip())
@@ -95,9 +97,9 @@ def _rows(text: bytes, encoding: str) -> int:
         not isinstance(shape, tuple)
         or len(shape) != 2
         or any(type(size) is not int or size < 0 for size in shape)
-        or shape[1] != ROW
+        or shape[1] != row
     ):
-        raise NpyError(f"an array of shape {_shown(shape)}; (drawings, {ROW}) is needed")
+        raise NpyError(f"an array of shape {_shown(shape)}; (drawings, {row}) is needed")
     rows: int = shape[0]
     return rows
 

@@ -19,7 +19,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quickspine.dataset import SPLITS, records, subset
-from quickspine.dataset.example import Serialiser
 from quickspine.dataset.layout import HEAD, TAIL, Layout
 from quickspine.dataset.pieces import Pieces, open_shard
 from quickspine.dataset.reader import RecordSet, open_records
@@ -28,6 +27,7 @@ from quickspine.errors import WrongInputError
 from quickspine.files import digest, sha256
 from quickspine.params import Params
 from quickspine.params import Records as RecordsParams
+from tests.unit.dataset import reference
 from tests.unit.dataset.conftest import MakeRaw, MakeSubset, random_drawings
 
 CATEGORIES = ("zigzag", "cat", "fish")
@@ -220,7 +220,7 @@ def of_numbers(*values: int) -> Any:
 
 
 GOOD = of_bytes(bytes(PIXELS))
-QUICK = Serialiser(PIXELS)(np.zeros(PIXELS, np.uint8), 1)
+QUICK = reference.example(bytes(PIXELS), 1)
 FORGED = {
     "a label of no category": record(GOOD, of_numbers(len(CATEGORIES))),
     "a large label": record(GOOD, of_numbers(2**40)),
@@ -287,13 +287,12 @@ def test_labels_of_any_number_of_categories_are_understood(
 ) -> None:
     """Labels of one, two and three bytes, in any order; and one label too far."""
     path = tmp_path_factory.getbasetemp() / "labels.tfrecord"
-    serialise = Serialiser(pixels)
     labels = [int(share * categories) for share in shares] + [categories - 1]
 
     def write(labels: list[int]) -> None:
         with tf.io.TFRecordWriter(str(path)) as writer:
             for label in labels:
-                writer.write(serialise(np.full(pixels, 255, np.uint8), label))
+                writer.write(reference.example(b"\xff" * pixels, label))
 
     def check(examples: int) -> Pieces:
         size = path.stat().st_size

@@ -11,7 +11,8 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickspine.dataset.framing import FRAMING, framed, record_bytes
+from quickspine.dataset.framing import framed, record_bytes
+from quickspine.dataset.layout import HEAD, TAIL
 from tests.unit.dataset.conftest import random_drawings
 from tests.unit.dataset.reference import example
 
@@ -39,4 +40,4 @@ def test_records_are_those_of_tensorflow(
 
 @pytest.mark.parametrize("label", [0, 127, 128, 16_383, 16_384])
 def test_the_length_of_a_record(label: int) -> None:
-    assert record_bytes(784, label) == len(example(bytes(784), label)) + FRAMING
+    assert record_bytes(784, label) == len(example(bytes(784), label)) + HEAD.size + TAIL

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from quickspine.dataset import SPLITS
 from quickspine.dataset import pieces as pieces_module
 from quickspine.dataset import reader as module
-from quickspine.dataset.example import Serialiser
 from quickspine.dataset.layout import Layout
 from quickspine.dataset.pieces import open_shard
 from quickspine.dataset.reader import RecordSet, open_records, steady
@@ -28,6 +27,7 @@ from quickspine.errors import WrongInputError
 from quickspine.files import sha256
 from quickspine.params import Records
 from quickspine.randomness import derive
+from tests.unit.dataset import reference
 from tests.unit.dataset.conftest import MakeSubset, random_drawings
 
 CATEGORIES = ["zigzag", "cat", "fish"]
@@ -256,14 +256,15 @@ def record_sets(draw: st.DrawFn, folder: Path) -> RecordSet:
     sizes = draw(st.lists(st.integers(1, 60), min_size=1, max_size=5))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     pixels = shape[0] * shape[1] * shape[2]
-    serialise, pieces = Serialiser(pixels), []
+    pieces = []
     for number, size in enumerate(sizes):
         path = folder / f"{number}.tfrecord"
         edge = 0 if random.random() < 0.2 else int(random.integers(categories))
         with tf.io.TFRecordWriter(str(path)) as writer:
             for _ in range(size):
                 label = int(random.integers(edge, categories))
-                writer.write(serialise(random.integers(0, 256, pixels, np.uint8), label))
+                drawing = random.integers(0, 256, pixels, np.uint8)
+                writer.write(reference.example(drawing.tobytes(), label))
         shard = Shard(file=path.name, bytes=path.stat().st_size, sha256=sha256(path), examples=size)
         pieces.append(open_shard(path, shard, Layout(pixels, categories)))
     return RecordSet(folder, {"shape": list(shape)}, {"train": pieces})

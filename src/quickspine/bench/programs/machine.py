@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from quickspine.bench.processes import threads
 from quickspine.chatter import start_tensorflow
+from quickspine.parallel import processors
 from quickspine.params import load
 
 LEAST_SHARE = 0.01  # of the network's multiply-adds: smaller products are not measured
@@ -25,7 +25,7 @@ def memory(mebibytes: int) -> dict[str, float]:
     Counted as STREAM does: what is read and what is written; not that a cache may fetch a line
     before it is written.
     """
-    count, workers = mebibytes * 2**18, threads()
+    count, workers = mebibytes * 2**18, processors()
     first, second, third = (np.full(count, value, np.float32) for value in (1, 2, 3))
     parts = [slice(n * count // workers, (n + 1) * count // workers) for n in range(workers)]
 

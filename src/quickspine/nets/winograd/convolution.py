@@ -6,7 +6,6 @@ graphs. A tile's left factors are kept from the way forward for the gradient of 
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections import defaultdict
 from collections.abc import Callable
@@ -20,10 +19,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from quickspine.aligned import aligned, allocated
 from quickspine.nets.winograd import transforms
 from quickspine.nets.winograd.arithmetic import SIDE, TILE, WEIGHTS
+from quickspine.parallel import processors
 
-ALIGNMENT = 64  # bytes; TensorFlow copies what is aligned to less
 PRODUCTS = SIDE * SIDE
 _WEIGHTS = np.kron(WEIGHTS, WEIGHTS).astype(np.float32)  # [36, 9]
 
@@ -102,31 +102,25 @@ def _on_all_cores(
     kernel: Kernel, values: NDArray[Any], shape: tuple[int, ...], batch: int
 ) -> NDArray[Any]:
     """Let each core take a share of the images; the result is the same whatever their number."""
-    source, target = values.view(np.uint16), _aligned(shape)
-    cores = _cores()
+    source, target = values.view(np.uint16), _recycled(shape)
+    cores = processors()
     edges = [batch * core // cores for core in range(cores + 1)]
     for share in [_threads().submit(kernel, source, target, *share) for share in pairwise(edges)]:
         share.result()
     return target
 
 
-def _aligned(shape: tuple[int, ...]) -> NDArray[np.uint16]:
+def _recycled(shape: tuple[int, ...]) -> NDArray[np.uint16]:
     """Memory that goes back to `_free` with the last reference to it, TensorFlow's among them.
 
     Fresh memory comes page by page, each cleared by the system: a tenth of a step.
     """
-    size = int(np.prod(shape)) * 2 + ALIGNMENT
+    size = int(np.prod(shape)) * 2
     free = _free[size]
-    memory = free.pop() if free else np.empty(size, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
-    found = memory[start : start + size - ALIGNMENT].view(np.uint16).reshape(shape)
+    memory = free.pop() if free else allocated(size)
+    found = aligned(memory).view(np.uint16).reshape(shape)
     weakref.finalize(found, free.append, memory).atexit = False
     return found
-
-
-@cache
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
@@ -135,7 +129,7 @@ def _threads() -> ThreadPoolExecutor:
 
     A thread has that from the one that starts it: here, one that runs a graph.
     """
-    cores = _cores()
+    cores = processors()
     pool, met = ThreadPoolExecutor(cores, "winograd"), Barrier(cores)
 
     def start() -> NDArray[np.int32]:

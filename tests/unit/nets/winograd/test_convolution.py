@@ -111,7 +111,7 @@ def test_cores_share_the_images_and_change_nothing(
     usual: Any, monkeypatch: pytest.MonkeyPatch, cores: int, scale: float
 ) -> None:
     given = inputs(USUAL, scale)
-    monkeypatch.setattr(convolution, "_cores", lambda: 1)
+    monkeypatch.setattr(convolution, "processors", lambda: 1)
     alone = bits(usual(*given))
     assert any(alone[0])
     shares = []
@@ -120,7 +120,7 @@ def test_cores_share_the_images_and_change_nothing(
         shares.append(rest[-2:])
         return kernel(*rest)
 
-    monkeypatch.setattr(convolution, "_cores", lambda: cores)
+    monkeypatch.setattr(convolution, "processors", lambda: cores)
     convolution._threads()
     submit = convolution._threads().submit
     monkeypatch.setattr(
