@@ -83,31 +83,41 @@ def _to_inputs(s: Any, t: Any) -> None:
         )
 
 
-@compiled
-def maps_to_factors(maps: Any, factors: Any, first: int, last: int) -> None:
-    """The left factors of the products, of images `first` to `last - 1`."""
-    batch, height, width, channels = maps.shape
-    down, across, row = -(-height // TILE), -(-width // TILE), width * channels
-    lines = maps.reshape(batch, height, row)
-    source, mixed = np.zeros((SIDE, row), np.float32), np.empty((SIDE, row), np.float32)
-    padded = np.zeros((TILE * across + 2, channels), np.float32)  # a column of 0 on either side
-    flat, found = padded.reshape(-1), np.empty((SIDE, channels), np.float32)
-    for image in range(first, last):
-        for tile in range(down):
-            for line in range(SIDE):
-                y = TILE * tile + line - 1
-                if 0 <= y < height:
-                    _widen(lines[image, y], source[line])
-                else:
-                    source[line] = 0
-            _inputs(source, mixed)
-            start = (image * down + tile) * across
-            for line in range(SIDE):
-                flat[channels : channels + row] = mixed[line]
-                for column in range(across):
-                    _inputs(padded[TILE * column : TILE * column + SIDE], found)
-                    for k in range(SIDE):
-                        _narrow(found[k], factors[SIDE * line + k, start + column])
+def _into_tiles(transform: Any, side: int) -> Any:
+    """Cuts maps into tiles of `side` pixels a side, and transforms them in both dimensions."""
+    margin = (side - TILE) // 2  # pixels that tiles have in common with each neighbour
+
+    @compiled
+    def kernel(maps: Any, found: Any, first: int, last: int) -> None:
+        batch, height, width, channels = maps.shape
+        down, across, row = -(-height // TILE), -(-width // TILE), width * channels
+        lines = maps.reshape(batch, height, row)
+        source, mixed = np.zeros((side, row), np.float32), np.empty((SIDE, row), np.float32)
+        padded = np.zeros((TILE * across + 2 * margin, channels), np.float32)
+        flat, tile = padded.reshape(-1), np.empty((SIDE, channels), np.float32)
+        begin = margin * channels
+        for image in range(first, last):
+            for strip in range(down):
+                for line in range(side):
+                    y = TILE * strip + line - margin
+                    if 0 <= y < height:
+                        _widen(lines[image, y], source[line])
+                    else:
+                        source[line] = 0
+                transform(source, mixed)
+                start = (image * down + strip) * across
+                for line in range(SIDE):
+                    flat[begin : begin + row] = mixed[line]
+                    for column in range(across):
+                        transform(padded[TILE * column : TILE * column + side], tile)
+                        for k in range(SIDE):
+                            _narrow(tile[k], found[SIDE * line + k, start + column])
+
+    return kernel
+
+
+# The left factors of the products; and the transpose of `products_to_maps`.
+maps_to_factors, maps_to_products = _into_tiles(_inputs, SIDE), _into_tiles(_from_outputs, TILE)
 
 
 @compiled
@@ -134,33 +144,6 @@ def products_to_maps(products: Any, maps: Any, first: int, last: int) -> None:
                 for x in range(width):
                     start_of = x // TILE * channels
                     _narrow(found[x % TILE, start_of : start_of + channels], maps[image, y, x])
-
-
-@compiled
-def maps_to_products(maps: Any, products: Any, first: int, last: int) -> None:
-    """The transpose of `products_to_maps`."""
-    batch, height, width, channels = maps.shape
-    down, across, row = -(-height // TILE), -(-width // TILE), width * channels
-    lines = maps.reshape(batch, height, row)
-    source, mixed = np.zeros((TILE, row), np.float32), np.empty((SIDE, row), np.float32)
-    padded = np.zeros((TILE * across, channels), np.float32)
-    flat, found = padded.reshape(-1), np.empty((SIDE, channels), np.float32)
-    for image in range(first, last):
-        for tile in range(down):
-            for line in range(TILE):
-                y = TILE * tile + line
-                if y < height:
-                    _widen(lines[image, y], source[line])
-                else:
-                    source[line] = 0
-            _from_outputs(source, mixed)
-            start = (image * down + tile) * across
-            for line in range(SIDE):
-                flat[:row] = mixed[line]
-                for column in range(across):
-                    _from_outputs(padded[TILE * column : TILE * column + TILE], found)
-                    for k in range(SIDE):
-                        _narrow(found[k], products[SIDE * line + k, start + column])
 
 
 @compiled
