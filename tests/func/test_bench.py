@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pytest
+
 from quickspine.bench.sections import SECTIONS
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -26,7 +28,7 @@ from quickspine.bench.sections import Size
 tiny = Size(
     rounds=1, drawings=12, passes=1, batch=8, width=0.1, steps=1, mebibytes=1, seeds=1,
     train_width=0.1, train_drawings=20, train_epochs=1, batches=(4,), widths=(0.05,),
-    point_drawings=4, point_rounds=1, read_drawings=60, scale=(240, 10**15),
+    point_drawings=4, point_rounds=1, read_drawings=60, scale=(240, 10**15), whole=20,
 )
 bench.main(sys.argv[1:], full=tiny)
 """
@@ -120,6 +122,15 @@ def test_it_measures_everything_and_leaves_two_files(tmp_path: Path) -> None:
         "1,000,000,000,000,000 drawings: too little room on the disk was free"
     ]
 
+    whole = found["whole"]
+    counts = {name: each["runs"] for name, each in whole["stages"].items()}
+    assert counts == {
+        "fetch": 1, "preprocess": 1, "tfrecords": 1, "train": 2, "finetune": 2, "evaluate": 1,
+    }  # fmt: skip
+    parts = whole["before"] + sum(each["seconds"] for each in whole["stages"].values())
+    assert parts == pytest.approx(whole["seconds"])
+    check_summary(whole["again"])
+
     for axis, at in (("batch", 4), ("width", 0.05)):
         points = found["sweep"][axis]
         assert [(point["at"], point["head"]) for point in points] == [(at, "dense"), (at, "spinal")]
@@ -129,7 +140,7 @@ def test_it_measures_everything_and_leaves_two_files(tmp_path: Path) -> None:
     assert "Keras, float32 was skipped: pip failed" in text
     assert "- training, at least 4 times plain Keras: not measured\n" in text
     aims = re.findall(r"^- .*: (reached|\*\*NOT reached\*\*|not measured)", text, re.MULTILINE)
-    assert len(aims) == 2 + 7 + 1
+    assert len(aims) == 2 + 7 + 1 + 2
     for name in [*STAGES, *OURS, *PEERS[:2]]:
         assert f"\n| {name} " in text
         assert f"round 1 of 1, {name}\n" in done.stderr

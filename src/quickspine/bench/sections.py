@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 from quickspine.params import Params
 
 # In the order in which they run; a section may read what those before it found.
-SECTIONS = ("stages", "inputs", "training", "limits", "quality", "sweep", "scale")
+SECTIONS = ("stages", "inputs", "training", "limits", "quality", "sweep", "scale", "whole")
 
 Found = dict[str, Any]  # as it goes into bench/results.json
 
@@ -40,6 +40,7 @@ class Size:
     point_drawings: int = 384  # a measured epoch of a point of the sweep at width 1; more below
     point_rounds: int = 3  # and epochs in which waiting is measured
     scale: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)  # drawings, all in all
+    whole: int | None = None  # drawings of each category and one seed; None: params.yaml as it is
 
 
 QUICK = Size(
@@ -57,6 +58,7 @@ QUICK = Size(
     point_drawings=128,
     point_rounds=1,
     scale=(1_000, 5_000),
+    whole=60,
 )
 
 
