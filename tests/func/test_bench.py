@@ -27,7 +27,7 @@ from quickspine.bench import __main__ as bench
 from quickspine.bench.sections import Size
 tiny = Size(
     rounds=1, drawings=12, passes=1, batch=8, width=0.1, steps=1, mebibytes=1, seeds=1,
-    train_width=0.1, train_drawings=20, train_epochs=1, batches=(4,), widths=(0.05,),
+    train_drawings=20, trained=((0.1, 1), (0.05, 1)), batches=(4,), widths=(0.05,),
     point_drawings=4, point_rounds=1, read_drawings=60, scale=(240, 10**15), whole=20,
 )
 bench.main(sys.argv[1:], full=tiny)
@@ -102,11 +102,13 @@ def test_it_measures_everything_and_leaves_two_files(tmp_path: Path) -> None:
     precision = training["precisions"]["quickspine"]
     assert share == ours / limits["allowed"][precision]["memory"]
 
-    quality = found["quality"]
-    assert {name: len(each) for name, each in quality["accuracies"].items()} == {
-        "float32": 1,
-        "auto": 1,
-    }
+    assert [(each["width"], each["epochs"]) for each in found["quality"]["trained"]] == [
+        (0.1, 1),
+        (0.05, 1),
+    ]
+    for each in found["quality"]["trained"]:
+        courses = {name: [len(c) for c in several] for name, several in each["accuracies"].items()}
+        assert courses == {"float32": [1], "auto": [1]}
     inputs = found["inputs"]
     for each in (inputs["reading"] | inputs["augmenting"] | inputs["waiting"]).values():
         check_summary(each)
