@@ -33,12 +33,13 @@ def surroundings(own_code: bool) -> dict[str, str]:
     }
 
 
-def answer(command: Sequence[str | Path], own_code: bool = False, limit_s: float = LIMIT_S) -> str:
-    """What a program prints.
+def answer(command: Sequence[str | Path], own_code: bool = False, limit_s: float | None = None) -> str:
+    """What a program prints, within `LIMIT_S` seconds unless it is given others.
 
     Raises:
         CannotRunError: with the last line of its stderr, where it fails or takes too long.
     """
+    limit_s = LIMIT_S if limit_s is None else limit_s
     try:
         done = subprocess.run(  # noqa: S603 - programs of the bench, no shell
             [str(part) for part in command],
@@ -72,7 +73,7 @@ def rate(command: Sequence[str | Path], own_code: bool = False) -> float:
     return float(found[1])
 
 
-def ours(program: str, *arguments: str, limit_s: float = LIMIT_S) -> Any:
+def ours(program: str, *arguments: str, limit_s: float | None = None) -> Any:
     """The JSON that a program of `quickspine.bench.programs` prints.
 
     Raises:
