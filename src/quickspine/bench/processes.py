@@ -33,7 +33,9 @@ def surroundings(own_code: bool) -> dict[str, str]:
     }
 
 
-def answer(command: Sequence[str | Path], own_code: bool = False, limit_s: float | None = None) -> str:
+def answer(
+    command: Sequence[str | Path], own_code: bool = False, limit_s: float | None = None
+) -> str:
     """What a program prints, within `LIMIT_S` seconds unless it is given others.
 
     Raises:
