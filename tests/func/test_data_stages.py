@@ -1,6 +1,7 @@
 """The data stages' real doors, stopped and damaged while their workers work: quiet, and no orphans.
 
-A million blank drawings, sparse on the disk: enough for worker processes, cheap to make.
+Two million blank drawings, sparse on the disk: enough to be in time for, and cheap to make. Only
+fetch has worker processes, where it draws doodles; the others have threads.
 """
 
 from __future__ import annotations
@@ -21,21 +22,20 @@ import numpy as np
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from quickspine.dataset.digesting import PROCESSES_FROM
 from quickspine.files import digest, sha256, write_json
 from quickspine.params import load
 from quickspine.sources import npy
 from tests.spawned import spawned
 
 ROOT = Path(__file__).resolve().parents[2]
-ROWS = PROCESSES_FROM // 2
+ROWS = 1_000_000
 CATEGORIES = ["cat", "zigzag"]
 WAIT_S = 60.0
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder with params and a raw folder of a million drawings."""
+    """A project folder with params and a raw folder of two million drawings."""
     folder = tmp_path_factory.mktemp("project")
     values = load(ROOT / "params.yaml").model_dump(mode="json")
     values["data"] |= {"categories": CATEGORIES, "drawings_per_category": ROWS}
@@ -106,7 +106,7 @@ def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def digesting(folder: Path) -> Iterator[Path]:
-    """The digests that are there: the first says that the workers work."""
+    """The digests that are there."""
     found = folder.glob("data/.partial-subset-*/digests-0000")
     return (path for path in found if path.stat().st_size)
 
@@ -116,56 +116,90 @@ def gone(children: list[psutil.Process]) -> bool:
     return not alive
 
 
-MOMENTS: dict[str, Callable[[Path, subprocess.Popen[str]], object]] = {
-    "as the workers start": lambda folder, process: workers(process),
-    "as they work": lambda folder, process: list(digesting(folder)),
-}
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A project folder whose params ask for more doodles than a test waits for."""
+    values = load(ROOT / "params.yaml").model_dump(mode="json")
+    values["data"] |= {"source": "doodles", "categories": CATEGORIES}
+    values["data"] |= {"drawings_per_category": 300_000}
+    (tmp_path / "params.yaml").write_text(json.dumps(values))
+    return tmp_path
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize(
+def drawing(folder: Path) -> list[Path]:
+    """The doodles that are there: the first says that the workers work."""
+    found = folder.glob("data/.partial-raw-*/*.npy")
+    return [path for path in found if path.stat().st_size > 1000]
+
+
+SIGNALS = pytest.mark.parametrize(
     ("number", "everyone"),
     [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True), (signal.SIGHUP, True)],
     ids=["SIGTERM", "SIGTERM to all", "Ctrl-C", "closed terminal"],
 )
-def test_preprocess_is_stopped_quietly_with_its_workers(
-    raw: Path, number: signal.Signals, everyone: bool, moment: str
+MOMENTS: dict[str, Callable[[Path, subprocess.Popen[str]], object]] = {
+    "as the workers start": lambda folder, process: workers(process),
+    "as they work": lambda folder, process: drawing(folder),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@SIGNALS
+def test_fetch_is_stopped_quietly_with_its_workers(
+    empty: Path, number: signal.Signals, everyone: bool, moment: str
 ) -> None:
-    process = start(raw, "preprocess")
-    until(lambda: MOMENTS[moment](raw, process), process)
+    process = start(empty, "fetch")
+    until(lambda: MOMENTS[moment](empty, process), process)
     children = workers(process)
     (os.killpg if everyone else os.kill)(process.pid, number)
     out, errors = process.communicate(timeout=WAIT_S)
     assert (process.returncode, out) == (1, "")
-    assert errors == "preprocess: interrupted; nothing half-made was kept\n"
+    assert errors == "fetch: interrupted; nothing half-made was kept\n"
+    assert children
     assert gone(children)
-    assert [path.name for path in (raw / "data").iterdir()] == ["raw"]
+    assert list((empty / "data").iterdir()) == []
 
 
-def test_a_killed_worker_is_named_as_a_want_of_memory(raw: Path) -> None:
-    process = start(raw, "preprocess")
-    until(lambda: list(digesting(raw)), process)
+def test_a_killed_worker_is_named_as_a_want_of_memory(empty: Path) -> None:
+    process = start(empty, "fetch")
+    until(lambda: drawing(empty), process)
     children = workers(process)
     children[0].kill()
     out, errors = process.communicate(timeout=WAIT_S)
     assert (process.returncode, out) == (1, "")
-    assert re.fullmatch(
-        r"preprocess: out of memory \(a worker process was killed\); .*\n", errors
-    ), errors
+    assert re.fullmatch(r"fetch: out of memory \(a worker process was killed\); .*\n", errors), (
+        errors
+    )
     assert gone(children)
-    assert [path.name for path in (raw / "data").iterdir()] == ["raw"]
+    assert list((empty / "data").iterdir()) == []
 
 
-def test_workers_end_with_a_stage_that_is_killed(raw: Path) -> None:
-    process = start(raw, "preprocess")
-    until(lambda: list(digesting(raw)), process)
+def test_workers_end_with_a_stage_that_is_killed(empty: Path) -> None:
+    process = start(empty, "fetch")
+    until(lambda: drawing(empty), process)
     children = workers(process)
     process.kill()
     process.communicate()
     assert children
     assert gone(children)
-    (left,) = (raw / "data").glob(".partial-subset-*")
-    shutil.rmtree(left)
+
+
+@pytest.mark.parametrize("moment", ["as it begins", "as it digests"])
+@SIGNALS
+def test_preprocess_is_stopped_quietly(
+    raw: Path, number: signal.Signals, everyone: bool, moment: str
+) -> None:
+    begun = {
+        "as it begins": lambda: list(raw.glob("data/.partial-subset-*")),
+        "as it digests": lambda: list(digesting(raw)),
+    }
+    process = start(raw, "preprocess")
+    until(begun[moment], process)
+    (os.killpg if everyone else os.kill)(process.pid, number)
+    out, errors = process.communicate(timeout=WAIT_S)
+    assert (process.returncode, out) == (1, "")
+    assert errors == "preprocess: interrupted; nothing half-made was kept\n"
+    assert [path.name for path in (raw / "data").iterdir()] == ["raw"]
 
 
 def test_damage_that_workers_find_is_named_and_leaves_nothing(raw: Path) -> None:

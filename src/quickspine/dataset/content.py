@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from quickspine.dataset import SPLITS
 
-if TYPE_CHECKING:  # digests are made in processes that need no params
+if TYPE_CHECKING:  # digests need no params
     from quickspine.params import Split
 
 DIGEST_BYTES = 16  # 128 bits: no two of a billion different drawings share one by chance

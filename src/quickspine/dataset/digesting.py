@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from quickspine.dataset import raw
 from quickspine.dataset.content import digests
 from quickspine.dataset.raw import RawFile
-from quickspine.parallel import Stop, by_processes, by_threads
+from quickspine.parallel import Stop, by_threads
 
 A_JOB = 8  # chunks
-PROCESSES_FROM = 1_000_000  # drawings: with fewer, processes take longer to start than they save
+LANES_FROM = 100_000  # drawings: with fewer, to compile takes longer than it saves
 
 
 def digested(
@@ -28,9 +28,8 @@ def digested(
         WrongInputError: if a file is not what was fetched, before any digest of its drawings.
     """
     total = sum(min(file.rows, limit) for file in files)
-    # To hash 784 bytes, Python keeps its one lock: threads would wait for each other.
-    several = by_processes if total >= PROCESSES_FROM else by_threads
-    return several(_digested, _jobs(files, limit), workers)
+    work = _digested_in_lanes if total >= LANES_FROM else _digested
+    return by_threads(work, _jobs(files, limit), workers)
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,16 @@ def _jobs(files: Sequence[RawFile], limit: int) -> Iterator[_Job]:
             yield _Job(file, start, min(start + size, rows))
 
 
-def _digested(job: _Job, stop: Stop) -> NDArray[np.uint64]:
+def _digested(
+    job: _Job, stop: Stop, hashed: Callable[[NDArray[np.uint8]], NDArray[np.uint64]] = digests
+) -> NDArray[np.uint64]:
     if job.start == job.stop:
         job.file.check(stop)
         return np.empty((0, 2), np.uint64)
-    return np.concatenate([digests(chunk) for chunk in job.file.chunks(job.start, job.stop)])
+    return np.concatenate([hashed(chunk) for chunk in job.file.chunks(job.start, job.stop)])
+
+
+def _digested_in_lanes(job: _Job, stop: Stop) -> NDArray[np.uint64]:
+    from quickspine.dataset import lanes  # the compiler is not loaded where it does not pay
+
+    return _digested(job, stop, lanes.digests)

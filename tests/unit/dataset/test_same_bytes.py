@@ -43,12 +43,10 @@ def messy(count: int, side: int, seed: int) -> Drawings:
     return values
 
 
-def compare(
-    raw: Path, params: Params, workers: int, folder: Path, several_processes: bool = False
-) -> None:
+def compare(raw: Path, params: Params, workers: int, folder: Path, in_lanes: bool = False) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        if several_processes:
-            patch.setattr(digesting, "PROCESSES_FROM", 0)
+        if in_lanes:
+            patch.setattr(digesting, "LANES_FROM", 0)
         with contextlib.suppress(WrongInputError):  # too few drawings for three splits
             subset.preprocess(params, raw, folder / "subset", workers)
     if not (folder / "subset").exists():
@@ -115,10 +113,10 @@ def test_labels_of_one_and_two_bytes_share_a_shard(
     assert (tmp_path / "records").exists()
 
 
-def test_processes_make_the_same_bytes(
+def test_digests_in_lanes_make_the_same_bytes(
     make_raw: MakeRaw, make_params: MakeParams, tmp_path: Path
 ) -> None:
     drawings = {name: messy(500, 8, seed) for seed, name in enumerate(("cat", "zigzag"))}
     chosen = {"data.categories": ("cat", "zigzag"), "data.drawings_per_category": 500}
-    compare(make_raw(drawings), make_params(chosen), 2, tmp_path, several_processes=True)
+    compare(make_raw(drawings), make_params(chosen), 2, tmp_path, in_lanes=True)
     assert (tmp_path / "records").exists()
