@@ -48,9 +48,10 @@ def test_the_first_drawings_come_in_chunks(
     monkeypatch.setattr(module, "CHUNK", 7)
     raw = Raw(folder, CATEGORIES)
     raw.files[1].check(WAITED_FOR)
-    chunks = list(raw.files[1].chunks(stop=limit))
+    chunks = [chunk.copy() for chunk in raw.files[1].chunks(stop=limit)]
     expected = np.load(folder / "ice cream.npy")[:limit]
-    assert all(0 < len(chunk) <= 7 and not isinstance(chunk, np.memmap) for chunk in chunks)
+    assert all(0 < len(chunk) <= 7 for chunk in chunks)
+    assert not any(isinstance(chunk, np.memmap) for chunk in raw.files[1].chunks(stop=limit))
     np.testing.assert_array_equal(np.concatenate([expected[:0], *chunks]), expected)
 
 
@@ -68,7 +69,7 @@ def test_a_category_that_was_not_fetched_is_named(folder: Path) -> None:
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 8), (3, 4), (7, 30), (29, 30), (30, 30), (20, 99)])
 def test_drawings_from_the_middle(folder: Path, start: int, stop: int) -> None:
-    chunks = list(Raw(folder, CATEGORIES).files[0].chunks(start, stop, 7))
+    chunks = [chunk.copy() for chunk in Raw(folder, CATEGORIES).files[0].chunks(start, stop, 7)]
     expected = np.load(folder / "cat.npy")[start:stop]
     assert [len(chunk) for chunk in chunks[:-1]] == [7] * (len(chunks) - 1)
     np.testing.assert_array_equal(np.concatenate([expected[:0], *chunks]), expected)
