@@ -27,11 +27,10 @@ class Divided:
     category: str
     rows: list[int]  # of each split
     sha256: list[str]  # of each split's file
-    shown: NDArray[np.uint8]  # its first training drawings, uint8 [k, pixels]
 
 
 def divided(
-    raw: Raw, limit: int, splits: Column, folder: Path, shown: int, workers: int | None = None
+    raw: Raw, limit: int, splits: Column, folder: Path, workers: int | None = None
 ) -> list[Divided]:
     """Write `<split>/<label, five digits>.npy` into `folder` for every split and category.
 
@@ -40,19 +39,38 @@ def divided(
         limit: how many of each category, the first ones.
         splits: an index into SPLITS, or DROPPED, for each of them.
         folder: where to.
-        shown: how many drawings of each category to return.
         workers: threads; as many as there are cores by default.
     """
     for name in SPLITS:
         (folder / name).mkdir()
     done = []
-    jobs = _jobs(raw, limit, splits, folder, shown)
+    jobs = _jobs(raw, limit, splits, folder)
     with Flushing() as flushing, closing(by_threads(_divide, jobs, workers)) as found:
         for label, one in enumerate(found):
             done.append(one)
             for path in _paths(folder, label):
                 flushing.add(path)
     return done
+
+
+def first_training(
+    raw: Raw, limit: int, splits: Column, count: int
+) -> dict[str, NDArray[np.uint8]]:
+    """The first training drawings of each category, uint8 [up to `count`, pixels]."""
+    shown, start = {}, 0
+    for file in raw.files:
+        rows = min(file.rows, limit)
+        chosen = np.flatnonzero(splits.read(start, rows) == SPLITS.index("train"))[:count]
+        start += rows
+        found = [np.empty((0, file.pixels), np.uint8)]
+        if len(chosen):
+            first = 0
+            for chunk in file.chunks(stop=int(chosen[-1]) + 1):
+                own = chosen[(first <= chosen) & (chosen < first + len(chunk))]
+                found.append(chunk[own - first])
+                first += len(chunk)
+        shown[file.category] = np.concatenate(found)
+    return shown
 
 
 @dataclass(frozen=True)
@@ -62,24 +80,22 @@ class _Job:
     file: RawFile
     found: NDArray[np.uint8]
     paths: list[Path]
-    shown: int
 
 
 def _paths(folder: Path, label: int) -> list[Path]:
     return [folder / name / f"{label:05d}.npy" for name in SPLITS]
 
 
-def _jobs(raw: Raw, limit: int, splits: Column, folder: Path, shown: int) -> Iterator[_Job]:
+def _jobs(raw: Raw, limit: int, splits: Column, folder: Path) -> Iterator[_Job]:
     start = 0
     for label, file in enumerate(raw.files):
         rows = min(file.rows, limit)
-        yield _Job(file, splits.read(start, rows), _paths(folder, label), shown)
+        yield _Job(file, splits.read(start, rows), _paths(folder, label))
         start += rows
 
 
 def _divide(job: _Job, stop: Stop) -> Divided:
     rows = np.bincount(job.found, minlength=DROPPED + 1)[: len(SPLITS)].tolist()
-    shown: list[NDArray[np.uint8]] = []
     with ExitStack() as stack:
         files = [
             stack.enter_context(HashedNpy(path, count, job.file.pixels))
@@ -92,6 +108,5 @@ def _divide(job: _Job, stop: Stop) -> Divided:
             start += len(chunk)
             for index, file in enumerate(files):
                 file.append(np.take(chunk, np.flatnonzero(found == index), axis=0))
-            shown.extend(chunk[found == 0][: job.shown - len(shown)])
         sums = [file.close() for file in files]
-    return Divided(job.file.category, rows, sums, np.array(shown, np.uint8))
+    return Divided(job.file.category, rows, sums)

@@ -53,9 +53,10 @@ def write(params: Records, subset: Path, place: Path, workers: int | None = None
     _check_space(source, place)
     with whole_folder(place) as folder:
         splits = {}
-        for split in SPLITS:
-            shards = _write_split(params, subset, folder, split, source, workers)
-            splits[split] = {"examples": sum(s["examples"] for s in shards), "shards": shards}
+        with Flushing() as flushing:
+            for split in SPLITS:
+                shards = _write_split(params, subset, folder, split, source, workers, flushing)
+                splits[split] = {"examples": sum(s["examples"] for s in shards), "shards": shards}
         manifest = {
             **{name: source[name] for name in FACTS if name != "side"},
             "categories": source["categories"],
@@ -106,13 +107,14 @@ def _write_split(
     split: str,
     source: dict[str, Any],
     workers: int | None,
+    flushing: Flushing,
 ) -> list[dict[str, Any]]:
     total, size = int(source["splits"][split]["drawings"]), _record(source)
     count = max(1, min(total, round(total * size / (params.shard_mebibytes * 2**20))))
     workers = workers or max(1, min(cores(), ROOM // (max(1, -(-total // count)) * size)))
     deal = _Deal(params.seed, subset / split, split, count, source)
     shards = {}
-    with Flushing() as flushing, Pile(folder / f"dealt-{split}", deal.pixels, deal.sizes()) as pile:
+    with Pile(folder / f"dealt-{split}", deal.pixels, deal.sizes()) as pile:
         _deal(deal, pile, workers)
         taking = (_Shard(params.seed, split, count, folder, pile) for _ in range(count))
         with closing(by_threads(_write_shard, taking, workers)) as written:

@@ -5,6 +5,7 @@ Read twice: once for digests, which name repeats and decide splits, and once to 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from quickspine.dataset import SPLITS
 from quickspine.dataset.column import Column
 from quickspine.dataset.content import digests, split_of
 from quickspine.dataset.digesting import digested
-from quickspine.dataset.dividing import DROPPED, divided
+from quickspine.dataset.dividing import DROPPED, divided, first_training
 from quickspine.dataset.duplicates import ENTRY, DuplicateFinder
 from quickspine.dataset.raw import Raw
 from quickspine.errors import WrongInputError
@@ -39,7 +40,7 @@ def preprocess(
         params: what to choose, and the shares of the splits.
         raw_folder: what fetch made.
         place: the subset's folder.
-        workers: processes or threads; as many as there are cores by default.
+        workers: threads; as many as there are cores by default.
 
     Returns:
         The manifest.
@@ -61,14 +62,21 @@ def preprocess(
     with whole_folder(place) as folder:
         with Column(folder / "splits") as splits:
             blank, repeated = _assign(params, raw, limit, splits, folder, workers)
-            written = divided(raw, limit, splits, folder, SHEET_COLUMNS, workers)
+            shown = {
+                category: drawings.reshape(-1, raw.side, raw.side)
+                for category, drawings in first_training(raw, limit, splits, SHEET_COLUMNS).items()
+            }
+            with ThreadPoolExecutor(1) as beside:  # to pack a picture takes one core for a while
+                sheet = beside.submit(
+                    contact_sheet, shown, folder / "contact-sheet.png", SHEET_COLUMNS
+                )
+                written = divided(raw, limit, splits, folder, workers)
+            sheet.result()
         counts = {
             name: {one.category: one.rows[index] for one in written}
             for index, name in enumerate(SPLITS)
         }
         _check_counts(counts, params)
-        sheet = {one.category: one.shown.reshape(-1, raw.side, raw.side) for one in written}
-        contact_sheet(sheet, folder / "contact-sheet.png", SHEET_COLUMNS)
         manifest = {
             **raw.facts,
             "categories": list(raw.categories),
