@@ -9,15 +9,14 @@ a tenth of a second. Whatever it has (AVX-512, AVX2, NEON), the digests are hash
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import count
-from typing import Any
 
-import llvmlite.binding as llvm  # type: ignore[import-untyped] # ships no types
 import numpy as np
 from numpy.typing import NDArray
+
+from quickspine.compiled import compiled
 
 LANES = 8
 BLOCK = 128  # bytes that are mixed into the state at once
@@ -51,7 +50,7 @@ def digests(messages: NDArray[np.uint8]) -> NDArray[np.uint64]:
     messages = np.ascontiguousarray(messages)
     rows, size = messages.shape
     found = np.empty((rows, 2), np.uint64)
-    hashed, whole = _function(size), rows // LANES
+    hashed, whole = _compiled(size), rows // LANES
     hashed(messages.ctypes.data, whole, found.ctypes.data)
     rest = rows - whole * LANES
     if rest:
@@ -62,28 +61,10 @@ def digests(messages: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return found
 
 
-_engines: list[Any] = []  # the functions live as long as these
-_compiling = threading.Lock()
-
-
-def _function(size: int) -> Hash:
-    """The function for messages of `size` bytes, compiled by the first thread that asks."""
-    with _compiling:
-        return _compiled(size)
-
-
 @cache
 def _compiled(size: int) -> Hash:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    module = llvm.parse_assembly("\n".join(_program(size)))
-    machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2
-    )
-    engine = llvm.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
-    _engines.append(engine)
-    address = engine.get_function_address("digests")
+    """The function for messages of `size` bytes."""
+    address = compiled("digests", "\n".join(_program(size)))
     return ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)(address)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,9 @@ CHUNK = 2048  # drawings framed at once, so few that they stay in the processor'
 ROOM = 256 << 20  # bytes that all threads together may have in drawings that are being dealt
 A_SHARD = 64  # drawings that a thread deals to a shard at once, where `ROOM` allows
 DEALT = 8192  # drawings that it deals at once at least
+PACKED_FROM = 100_000  # drawings: with fewer, to compile takes longer than it saves
+
+Make = Callable[[NDArray[Any], NDArray[np.int64]], bytes | memoryview]  # records, of rows of a pile
 
 
 def write(params: Records, subset: Path, place: Path, workers: int | None = None) -> dict[str, Any]:
@@ -113,10 +116,10 @@ def _write_split(
     count = max(1, min(total, round(total * size / (params.shard_mebibytes * 2**20))))
     workers = workers or max(1, min(cores(), ROOM // (max(1, -(-total // count)) * size)))
     deal = _Deal(params.seed, subset / split, split, count, source)
-    shards = {}
+    shards, make = {}, _way(source)
     with Pile(folder / f"dealt-{split}", deal.pixels, deal.sizes()) as pile:
         _deal(deal, pile, workers)
-        taking = (_Shard(params.seed, split, count, folder, pile) for _ in range(count))
+        taking = (_Shard(params.seed, split, count, folder, pile, make) for _ in range(count))
         with closing(by_threads(_write_shard, taking, workers)) as written:
             for number, shard in written:
                 shards[number] = shard
@@ -215,6 +218,17 @@ class _Shard:
     count: int
     folder: Path
     pile: Pile
+    make: Make
+
+
+def _way(source: dict[str, Any]) -> Make:
+    """How to make records of so many drawings."""
+    if sum(int(source["splits"][split]["drawings"]) for split in SPLITS) >= PACKED_FROM:
+        from quickspine.dataset import packing  # the compiler is not loaded where it does not pay
+
+        if packing.can_pack():
+            return packing.packed
+    return lambda rows, chosen: framed(rows["pixels"][chosen], rows["label"][chosen])
 
 
 def _write_shard(job: _Shard, stop: Stop) -> tuple[int, dict[str, Any]]:
@@ -228,7 +242,7 @@ def _write_shard(job: _Shard, stop: Stop) -> tuple[int, dict[str, Any]]:
         for start in range(0, len(rows), CHUNK):
             go_on(stop)
             chosen = order[start : start + CHUNK]
-            records = framed(rows["pixels"][chosen], rows["label"][chosen])
+            records = job.make(rows, chosen)
             hasher.update(records)
             size += file.write(records)
     entry = {"file": name, "examples": len(rows), "bytes": size, "sha256": hasher.hexdigest()}

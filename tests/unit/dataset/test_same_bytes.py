@@ -43,12 +43,9 @@ def messy(count: int, side: int, seed: int) -> Drawings:
     return values
 
 
-def compare(raw: Path, params: Params, workers: int, folder: Path, in_lanes: bool = False) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        if in_lanes:
-            patch.setattr(digesting, "LANES_FROM", 0)
-        with contextlib.suppress(WrongInputError):  # too few drawings for three splits
-            subset.preprocess(params, raw, folder / "subset", workers)
+def compare(raw: Path, params: Params, workers: int, folder: Path) -> None:
+    with contextlib.suppress(WrongInputError):  # too few drawings for three splits
+        subset.preprocess(params, raw, folder / "subset", workers)
     if not (folder / "subset").exists():
         return
     reference.preprocess(params, raw, folder / "slow-subset")
@@ -102,6 +99,15 @@ def test_the_bytes_are_those_of_the_reference(
         compare(make_raw(drawings), make_params(chosen), workers, Path(folder))
 
 
+@pytest.fixture(params=[False, True], ids=["few", "many"])
+def as_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As few drawings are treated, and as many are: by compiled functions."""
+    if request.param:
+        monkeypatch.setattr(digesting, "LANES_FROM", 0)
+        monkeypatch.setattr(records, "PACKED_FROM", 0)
+
+
+@pytest.mark.usefixtures("as_many")
 def test_labels_of_one_and_two_bytes_share_a_shard(
     make_raw: MakeRaw, make_params: MakeParams, tmp_path: Path
 ) -> None:
@@ -113,10 +119,11 @@ def test_labels_of_one_and_two_bytes_share_a_shard(
     assert (tmp_path / "records").exists()
 
 
-def test_digests_in_lanes_make_the_same_bytes(
+@pytest.mark.usefixtures("as_many")
+def test_compiled_functions_make_the_same_bytes(
     make_raw: MakeRaw, make_params: MakeParams, tmp_path: Path
 ) -> None:
     drawings = {name: messy(500, 8, seed) for seed, name in enumerate(("cat", "zigzag"))}
     chosen = {"data.categories": ("cat", "zigzag"), "data.drawings_per_category": 500}
-    compare(make_raw(drawings), make_params(chosen), 2, tmp_path, in_lanes=True)
+    compare(make_raw(drawings), make_params(chosen), 2, tmp_path)
     assert (tmp_path / "records").exists()
