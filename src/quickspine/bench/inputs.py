@@ -60,7 +60,7 @@ def markdown(found: Found) -> str:
         + table.ratios(found["ratios"], "how many times as fast")
         + f"\n\nRead shuffled and changed, in batches of {work['batch']}:\n\n"
         + table.rates(found["augmenting"], "drawings/s")
-        + "\n\nThe share of an epoch in which training waits for input, its start included: "
+        + "\n\nThe share of an epoch in which training waits for input, its beginning included: "
         f"{on['drawings']:,} drawings in batches of {on['batch']}, by params.yaml but for the "
         "width:\n\n"
         + _shares(found["waiting"])

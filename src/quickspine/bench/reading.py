@@ -154,33 +154,48 @@ class _Watch:
     """Stands between the training loop and its input, and looks at the clock.
 
     Passed on as the strategy of the device, whose `experimental_distribute_dataset` the loop
-    calls, and told when an epoch's input begins to be built.
+    calls, and told when an input begins to be built and when an epoch's steps are done.
     """
 
     strategy: Any
-    begun: float = 0.0
+    begun: float | None = None  # when the epoch began; None: it has not
+    waited: float = 0.0  # seconds of it
     shares: list[float] = field(default_factory=list)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.strategy, name)
 
     def experimental_distribute_dataset(self, data: Any) -> Iterator[Any]:
-        clock = time.perf_counter
+        asked = self.begun = self.begun or time.perf_counter()  # building it is waiting too
         batches = iter(self.strategy.experimental_distribute_dataset(data))
-        waited, ended = clock() - self.begun, False
-        while not ended:
-            asked = clock()
-            batch = next(batches, None)
-            waited += clock() - asked
-            ended = batch is None
-            if not ended:
-                yield batch
-        self.shares.append(waited / (clock() - self.begun))
+        while (batch := next(batches, None)) is not None:
+            self.waited += time.perf_counter() - asked
+            yield batch
+            asked = time.perf_counter()
+            self.begun = self.begun or asked
+
+    def epoch_ended(self) -> None:
+        """All its steps are done."""
+        if self.begun is not None:
+            self.shares.append(self.waited / (time.perf_counter() - self.begun))
+        self.begun, self.waited = None, 0.0
+
+
+@dataclass(frozen=True)
+class _Validation:
+    """A dataset that tells when it is begun: the steps of the epoch are done then."""
+
+    data: Any
+    watch: _Watch
+
+    def __iter__(self) -> Iterator[Any]:
+        self.watch.epoch_ended()
+        return iter(self.data)
 
 
 @dataclass(frozen=True)
 class _Watched(RecordSet):
-    """Records that tell when the input of an epoch begins to be built."""
+    """Records that tell when the input begins to be built, and when an epoch is validated."""
 
     watch: _Watch = field(default_factory=lambda: _Watch(None))
 
@@ -188,14 +203,17 @@ class _Watched(RecordSet):
         self.watch.begun = time.perf_counter()
         return super().shuffled(*args, **named)
 
+    def ordered(self, *args: Any, **named: Any) -> Any:
+        return _Validation(super().ordered(*args, **named), self.watch)
+
 
 def waiting(
     params: Params, records: RecordSet, tell: Tell, *, width: float, rounds: int = 5
 ) -> Rounds:
     """The share of its epochs in which the training loop waits for input, with params' train.
 
-    A round is an epoch after the first, which compiles. Counted is all but the steps: building the
-    epoch's input, starting it, and each wait for a batch.
+    A round is an epoch after the first, which compiles, and for which the input of all is built and
+    started. Counted is every wait for a batch, that between two epochs included.
 
     Args:
         params: the whole of params.yaml.

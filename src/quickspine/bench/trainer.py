@@ -60,7 +60,7 @@ def train(params: Train, head: str, steps: int, epochs: int) -> Trained:
     task = Task(
         name=f"{head}, width {params.width:g}, batch {params.batch_size}",
         model=model,
-        training=lambda epoch: batches,
+        training=lambda epoch: batches.repeat(),
         validation=batches.unbatch().take(1).batch(1),
         steps=steps,
         epochs=warm_up + epochs,

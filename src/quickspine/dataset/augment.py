@@ -12,15 +12,28 @@ from quickspine.params import Augment
 from quickspine.randomness import derive
 
 
-def augmented(data: Any, params: Augment, *, seed: int, epoch: int) -> Any:
-    """Change every drawing of a tf.data.Dataset of (uint8 [n, h, w, c], labels) at random."""
+def augmented(
+    data: Any, params: Augment, *, seed: int, epoch: int, epochs: int = 1, steps: int | None = None
+) -> Any:
+    """Change every drawing of a tf.data.Dataset of (uint8 [n, h, w, c], labels) at random.
+
+    Args:
+        data: the batches of one epoch, or of several, one behind another.
+        params: the bounds.
+        seed: with an epoch's number and a batch's number in it, it alone decides.
+        epoch: the first one, from 0.
+        epochs: how many.
+        steps: batches of each epoch; None: as many as come, of one epoch.
+    """
     if not (params.rotation or params.shift or params.zoom or params.perspective):
         return data
-    chosen, changed = derive(seed, "augment", epoch), _changed(params)
+    seeds = [derive(seed, "augment", number) for number in range(epoch, epoch + epochs)]
+    each, changed = tf.int64.max if steps is None else steps, _changed(params)
 
     def change(number: Any, batch: tuple[Any, Any]) -> tuple[Any, Any]:
         images, labels = batch
-        return changed(images, tf.stack([tf.constant(chosen, tf.int64), number])), labels
+        chosen = tf.gather(tf.constant(seeds, tf.int64), number // each)
+        return changed(images, tf.stack([chosen, number % each])), labels
 
     plain = tf.autograph.experimental.do_not_convert(change)
     return data.enumerate().map(plain, num_parallel_calls=2)

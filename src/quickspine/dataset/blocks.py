@@ -6,7 +6,7 @@ TensorFlow is imported by the first dataset only: it takes seconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,22 +28,13 @@ def by_pieces(shards: Sequence[Pieces], most: int) -> list[int]:
     return [*cuts, first]
 
 
-def by_number(shards: Sequence[Pieces], most: int) -> list[int]:
-    """Where blocks of `most` examples begin, whatever shards they lie in; and the end."""
-    total = sum(shard.examples for shard in shards)
-    return [*range(0, total, most), total]
-
-
-def blocks(
-    shards: Sequence[Pieces], cuts: list[int], shape: tuple[int, int, int], seed: int | None = None
-) -> Any:
+def blocks(shards: Sequence[Pieces], cuts: list[int], shape: tuple[int, int, int]) -> Any:
     """The examples of shards, one shard behind the other, cut into blocks.
 
     Args:
         shards: all of one layout.
-        cuts: of `by_pieces` or `by_number`.
+        cuts: of `by_pieces`.
         shape: height, width and channels of a drawing.
-        seed: where given, each block is shuffled in itself, as (seed, its number) decides.
 
     Returns:
         A tf.data.Dataset of (uint8 [n, *shape], int64 [n]). Reading it raises the text of a
@@ -51,30 +42,83 @@ def blocks(
     """
     import tensorflow as tf
 
-    fill = partial(_filled, shards, shape)
-
     def read(number: Any) -> tuple[Any, Any]:
         first, end = (tf.gather(tf.constant(cuts, tf.int64), number + more) for more in (0, 1))
-        order = tf.range(end - first)
-        if seed is not None:
-            key = tf.stack([tf.constant(seed, tf.int64), number])
-            order = tf.random.experimental.stateless_shuffle(order, key)
-
-        # Stateless, though it reads files: they are compared with what they were. What has state
-        # is not run side by side by a deterministic TensorFlow.
-        images, labels = tf.numpy_function(
-            fill, [first, order], (tf.uint8, tf.int64), stateful=False
-        )
-        return tf.ensure_shape(images, (None, *shape)), tf.ensure_shape(labels, (None,))
+        return _read(partial(_filled, shards), shape, first, tf.range(end - first))
 
     plain = tf.autograph.experimental.do_not_convert(read)
     return tf.data.Dataset.range(len(cuts) - 1).map(plain, num_parallel_calls=2)
+
+
+def passes(
+    shards: Sequence[Pieces],
+    most: int,
+    shape: tuple[int, int, int],
+    seeds: Sequence[int],
+    batch_size: int,
+) -> Any:
+    """Shuffled passes over all examples, one behind another: the next is begun before one ends.
+
+    In each the shards come in another order, and each block is shuffled in itself.
+
+    Args:
+        shards: all of one layout.
+        most: examples of a block, whatever shards they lie in.
+        shape: height, width and channels of a drawing.
+        seeds: one a pass, which decides its order alone.
+        batch_size: what does not fill a batch at the end of a pass is left out.
+
+    Returns:
+        A tf.data.Dataset as `blocks` returns, of whole batches in each pass.
+    """
+    import tensorflow as tf
+
+    total = sum(shard.examples for shard in shards)
+    wanted = total // batch_size * batch_size
+    starts = range(0, wanted, most)  # a block of what is left out only is not read
+
+    def read(position: Any) -> tuple[Any, Any]:
+        number = position % len(starts)
+        seed = tf.gather(tf.constant(seeds, tf.int64), position // len(starts))
+        first = number * most
+        order = tf.range(tf.minimum(first + most, total) - first)
+        order = tf.random.experimental.stateless_shuffle(order, tf.stack([seed, number]))
+        images, labels = _read(partial(_mixed, shards), shape, first, order, seed)
+        kept = wanted - first  # of the last block; the others are shorter
+        return images[:kept], labels[:kept]
+
+    plain = tf.autograph.experimental.do_not_convert(read)
+    return tf.data.Dataset.range(len(seeds) * len(starts)).map(plain, num_parallel_calls=2)
+
+
+def _read(fill: Callable[..., Arrays], shape: tuple[int, int, int], *given: Any) -> tuple[Any, Any]:
+    """What `fill` makes of the shape and `given`, in the graph."""
+    import tensorflow as tf
+
+    # Stateless, though it reads files: they are compared with what they were. What has state is
+    # not run side by side by a deterministic TensorFlow.
+    images, labels = tf.numpy_function(
+        partial(fill, shape), given, (tf.uint8, tf.int64), stateful=False
+    )
+    return tf.ensure_shape(images, (None, *shape)), tf.ensure_shape(labels, (None,))
 
 
 def batched(data: Any, batch_size: int, *, drop_remainder: bool = False) -> Any:
     """Blocks cut anew into batches, whatever their sizes, with no step an example."""
     # A strategy of one replica takes a `rebatch` at the end for its own, and takes it back.
     return data.rebatch(batch_size, drop_remainder=drop_remainder).take(-1)
+
+
+def _mixed(
+    shards: Sequence[Pieces],
+    shape: tuple[int, int, int],
+    first: int,
+    order: NDArray[np.int64],
+    seed: int,
+) -> Arrays:
+    """As `_filled`, of the shards in the order that `seed` decides."""
+    shuffled = np.random.default_rng(int(seed)).permutation(len(shards))
+    return _filled([shards[index] for index in shuffled], shape, first, order)
 
 
 def _filled(

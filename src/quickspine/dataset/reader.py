@@ -14,11 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from quickspine.checked import checked
 from quickspine.dataset import SPLITS
-from quickspine.dataset.blocks import batched, blocks, by_number, by_pieces
+from quickspine.dataset.blocks import batched, blocks, by_pieces, passes
 from quickspine.dataset.layout import Layout
 from quickspine.dataset.pieces import Pieces, open_shard
 from quickspine.dataset.shards import Manifest, Shard
@@ -64,12 +62,9 @@ class RecordSet:
         """How many drawings a split holds."""
         return int(self.manifest["splits"][split]["examples"])
 
-    def shards(self, split: str, order: np.random.Generator | None = None) -> list[Pieces]:
-        """The shards of a split in their order; `order` shuffles them."""
-        shards = self.pieces[split]
-        if order is None:
-            return shards
-        return [shards[index] for index in order.permutation(len(shards))]
+    def shards(self, split: str) -> list[Pieces]:
+        """The shards of a split in their order."""
+        return self.pieces[split]
 
     def ordered(self, split: str, batch_size: int) -> Any:
         """Every example once, in the order of the shards.
@@ -81,16 +76,24 @@ class RecordSet:
         data = blocks(shards, by_pieces(shards, ORDERED_PIECES), self.shape)
         return batched(data, batch_size).prefetch(PREFETCH).with_options(steady())
 
-    def shuffled(self, split: str, batch_size: int, *, seed: int, epoch: int) -> Any:
-        """The order of one epoch: the same for the same (seed, epoch), whoever asks.
+    def shuffled(
+        self, split: str, batch_size: int, *, seed: int, epoch: int, epochs: int = 1
+    ) -> Any:
+        """Epochs in their orders: each the same for the same (seed, epoch), whoever asks.
+
+        Args:
+            split: which.
+            batch_size: drawings.
+            seed: decides the orders.
+            epoch: the first one, from 0.
+            epochs: how many, one behind another; what is read ahead is read over their ends.
 
         Returns:
             A tf.data.Dataset of (uint8 [batch_size, *shape], int64 [batch_size]); what does not
-            fill the last batch is left out, in each epoch something else.
+            fill the last batch of an epoch is left out, in each epoch something else.
         """
-        chosen = derive(seed, "order", epoch)
-        shards = self.shards(split, np.random.default_rng(chosen))
-        data = blocks(shards, by_number(shards, SHUFFLE_BLOCK), self.shape, seed=chosen)
+        seeds = [derive(seed, "order", number) for number in range(epoch, epoch + epochs)]
+        data = passes(self.shards(split), SHUFFLE_BLOCK, self.shape, seeds, batch_size)
         return batched(data, batch_size, drop_remainder=True).with_options(steady())
 
     def check_unchanged(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import sys
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from quickspine.dataset.npy import GrowingNpy
+from quickspine.dataset.reader import PREFETCH, steady
 from quickspine.files import STATE, digest, lock, sha256, whole_folder, write_json
 from quickspine.randomness import derive
 from quickspine.space import need_space
@@ -85,41 +87,61 @@ def _compute(
 
 
 def shuffled(
-    features: NDArray[np.float32], labels: NDArray[np.int64], batch_size: int, *, seed: int
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    batch_size: int,
+    *,
+    seed: int,
+    epochs: int,
 ) -> Callable[[int], Any]:
     """Epochs of kept features, each in an order that (seed, epoch) decides.
 
     Returns:
-        A function from the epoch (from 0) to a tf.data.Dataset of (float32 [batch_size, …],
-        int64 [batch_size]); what does not fill the last batch is left out.
+        A function from an epoch (from 0) to a tf.data.Dataset of (float32 [batch_size, …],
+        int64 [batch_size]): that epoch and all after it, one behind another. What does not fill
+        the last batch of an epoch is left out.
     """
-    signature = (
-        tf.TensorSpec((batch_size, *features.shape[1:]), tf.float32),
-        tf.TensorSpec((batch_size,), tf.int64),
-    )
+    steps = len(labels) // batch_size
 
-    def epoch_of(epoch: int) -> Any:
-        def batches() -> Any:
-            random = np.random.default_rng(derive(seed, "order", epoch))
-            order = random.permutation(len(labels))
-            for start in range(0, len(order) - batch_size + 1, batch_size):
-                chosen = order[start : start + batch_size]
-                yield features[chosen], labels[chosen]
+    @functools.lru_cache(2)  # of the epoch that goes on, and the one that is read ahead
+    def order(epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng(derive(seed, "order", epoch)).permutation(len(labels))
 
-        return tf.data.Dataset.from_generator(batches, output_signature=signature)
+    def epochs_from(first: int) -> Any:
+        def batch(number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+            epoch, step = divmod(int(number), steps)
+            chosen = order(first + epoch)[step * batch_size : (step + 1) * batch_size]
+            return features[chosen], labels[chosen]
 
-    return epoch_of
+        return _batches(batch, (epochs - first) * steps, features, batch_size)
+
+    return epochs_from
 
 
 def ordered(features: NDArray[np.float32], labels: NDArray[np.int64], batch_size: int) -> Any:
     """A tf.data.Dataset of all kept features in their order."""
 
-    def batches() -> Any:
-        for start in range(0, len(labels), batch_size):
-            yield features[start : start + batch_size], labels[start : start + batch_size]
+    def batch(number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        own = slice(int(number) * batch_size, (int(number) + 1) * batch_size)
+        return np.array(features[own]), labels[own]
 
-    signature = (
-        tf.TensorSpec((None, *features.shape[1:]), tf.float32),
-        tf.TensorSpec((None,), tf.int64),
-    )
-    return tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return _batches(batch, -(-len(labels) // batch_size), features, None)
+
+
+def _batches(
+    batch: Callable[[int], tuple[NDArray[np.float32], NDArray[np.int64]]],
+    count: int,
+    features: NDArray[np.float32],
+    size: int | None,
+) -> Any:
+    """The batches number 0 to `count` - 1 as a tf.data.Dataset, some read ahead."""
+
+    def read(number: Any) -> tuple[Any, Any]:
+        # Stateless, or a deterministic TensorFlow would read nothing ahead.
+        found, answers = tf.numpy_function(batch, [number], (tf.float32, tf.int64), stateful=False)
+        return tf.ensure_shape(found, (size, *features.shape[1:])), tf.ensure_shape(
+            answers, (size,)
+        )
+
+    plain = tf.autograph.experimental.do_not_convert(read)
+    return tf.data.Dataset.range(count).map(plain).prefetch(PREFETCH).with_options(steady())

@@ -98,7 +98,9 @@ def finetune(
         task = Task(
             name=f"finetune {head} seed {seed}, {name}",
             model=model,
-            training=shuffled(values["train"], labels["train"], batch_size, seed=seed),
+            training=shuffled(
+                values["train"], labels["train"], batch_size, seed=seed, epochs=epochs
+            ),
             validation=ordered(values["validation"], labels["validation"], 512),
             steps=steps,
             epochs=epochs,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,8 @@ class Task:
     Attributes:
         name: shown on the progress bar.
         model: maps a batch to logits [n, classes].
-        training: epoch (from 0) to a tf.data.Dataset of (batch, labels int64 [n]).
+        training: epoch (from 0) to a tf.data.Dataset of (batch, labels int64 [n]): `steps` of
+            that epoch, then those of all after it, so that the next is read ahead.
         validation: a tf.data.Dataset of the same, in a fixed order.
         steps: batches in an epoch.
         epochs: at most.
@@ -94,9 +96,10 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
         if task.checkpoint is not None and taken == progress.total:
             task.checkpoint.write(state, progress)
 
+    batches = iter(device.strategy.experimental_distribute_dataset(_data(task, progress)))
     while progress.epoch < task.epochs and not progress.stopped:
         try:
-            rate = _train_epoch(task, device, state, step, progress, keep)
+            rate = _train_epoch(task, batches, state, step, progress, keep)
             validation = score(forward, task.validation)
             with held_back():
                 entry = progress.end_epoch(validation, rate, model.get_weights)
@@ -113,9 +116,15 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
     return Fitted(progress.weights, progress.best, progress.history)
 
 
+def _data(task: Task, progress: Progress) -> Any:
+    """All that is still to be trained on: to start it anew in each epoch would take its time."""
+    data = task.training(progress.epoch)
+    return data.skip(progress.steps) if progress.steps else data
+
+
 def _train_epoch(
     task: Task,
-    device: Device,
+    batches: Iterator[Any],
     state: State,
     step: Step,
     progress: Progress,
@@ -123,18 +132,15 @@ def _train_epoch(
 ) -> float:
     """The steps of an epoch that are still to be done; returns the last learning rate."""
     first, last = progress.epoch * task.steps, 0.0
-    data = task.training(progress.epoch)
     if progress.steps:
-        data = data.skip(progress.steps)
         last = task.schedule.rate(first + progress.steps - 1)
     else:
         reseed(task.model, task.seed, progress.epoch)
-    batches = device.strategy.experimental_distribute_dataset(data)
     label = f"{task.name} {progress.epoch + 1}/{task.epochs}"
     compiled = False  # the first step compiles, for seconds on end: it may be interrupted
     with tqdm(desc=label, total=task.steps, unit="batch", leave=False, disable=None) as bar:
         bar.update(progress.steps)
-        for batch in batches:
+        for batch in itertools.islice(batches, task.steps - progress.steps):
             with held_back() if compiled else contextlib.nullcontext():
                 last = task.schedule.rate(first + progress.steps)
                 state.optimizer.learning_rate.assign(last)

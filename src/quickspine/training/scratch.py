@@ -47,9 +47,10 @@ def train(
         classes, shape = len(records.categories), records.shape
         return scratch.build(train, head, classes=classes, seed=seed, shape=shape, tuned=tuned)
 
-    def epoch_of(epoch: int) -> object:
-        data = records.shuffled("train", batch_size, seed=seed, epoch=epoch)
-        data = augmented(data, train.augment, seed=seed, epoch=epoch)
+    def epochs_from(epoch: int) -> object:
+        left = train.epochs - epoch
+        data = records.shuffled("train", batch_size, seed=seed, epoch=epoch, epochs=left)
+        data = augmented(data, train.augment, seed=seed, epoch=epoch, epochs=left, steps=steps)
         return data.prefetch(PREFETCH).with_options(steady())
 
     facts = {
@@ -66,7 +67,7 @@ def train(
     task = Task(
         name=f"train {head} seed {seed}, epoch",
         model=model,
-        training=epoch_of,
+        training=epochs_from,
         validation=records.ordered("validation", 512),
         steps=steps,
         epochs=train.epochs,

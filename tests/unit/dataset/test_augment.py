@@ -308,3 +308,13 @@ def test_a_perspective_shows_the_drawing_within_its_corners_and_black_outside() 
     np.testing.assert_allclose(ink(after) / 255, areas, rtol=0.03)
     assert (after[:, 14, 14] == 255).all()
     assert 0.4 < np.median(areas) / 28**2 < 0.8
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_epochs_behind_one_another_are_changed_as_each_by_itself(steps: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (16 * steps, 28, 28, 1), dtype=np.uint8)
+    data = dataset(images, 16)
+    alone = [run(augmented(data, EVERYTHING, seed=3, epoch=epoch))[0] for epoch in range(2, 5)]
+    found, _ = run(augmented(data.repeat(3), EVERYTHING, seed=3, epoch=2, epochs=3, steps=steps))
+    np.testing.assert_array_equal(found, np.concatenate(alone))
+    assert len({images.tobytes() for images in alone}) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from quickspine.dataset import SPLITS
 from quickspine.dataset import pieces as pieces_module
 from quickspine.dataset import reader as module
 from quickspine.dataset.layout import Layout
-from quickspine.dataset.pieces import open_shard
+from quickspine.dataset.pieces import Pieces, open_shard
 from quickspine.dataset.reader import RecordSet, open_records, steady
 from quickspine.dataset.records import write
 from quickspine.dataset.shards import Shard
@@ -289,3 +290,43 @@ def test_to_the_bit_what_reading_a_record_at_a_time_gives(
         assert batches(chosen) == batches(expected)
         assert batches(chosen.skip(skipped)) == batches(expected)[skipped:]
         assert chosen.element_spec == expected.element_spec
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_epochs_follow_one_another_to_the_bit_as_each_is_by_itself(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Whatever is left out at the end of each: part of a block, or blocks of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "SHUFFLE_BLOCK", data.draw(st.sampled_from([1, 7, 50, 16_384])))
+        found = data.draw(record_sets(tmp_path_factory.getbasetemp()))
+        size, skipped = data.draw(st.integers(1, 70)), data.draw(st.integers(0, 30))
+        seed, epoch = data.draw(st.integers(0, 2**31 - 1)), data.draw(st.integers(0, 100))
+        epochs = data.draw(st.integers(0, 4))
+        chosen = found.shuffled("train", size, seed=seed, epoch=epoch, epochs=epochs)
+        alone = (by_record(found, size, seed=seed, epoch=epoch + more) for more in range(epochs))
+        expected = [batch for each in alone for batch in batches(each)]
+        assert batches(chosen) == expected
+        assert batches(chosen.skip(skipped)) == expected[skipped:]
+
+
+def test_the_next_epoch_is_read_before_it_is_asked_for(
+    records: RecordSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or each epoch would begin with a wait."""
+    read, begun, reads = Pieces.read, threading.Event(), list[Path]()
+
+    def spying(self: Pieces, first: int, count: int) -> Any:
+        reads.append(self.path)
+        if len(reads) > len(records.shards("train")):
+            begun.set()
+        return read(self, first, count)
+
+    monkeypatch.setattr(Pieces, "read", spying)
+    steps = records.examples("train") // 8
+    epochs = iter(records.shuffled("train", 8, seed=1, epoch=0, epochs=2))
+    for _ in range(steps):
+        next(epochs)
+    assert begun.wait(60)
+    assert len(list(epochs)) == steps

@@ -134,7 +134,9 @@ def _watch(
 
         def training(epoch: int) -> Any:
             batches = list(task.training(epoch))
-            seen["batches"].append([(x.numpy().tobytes(), y.numpy().tobytes()) for x, y in batches])
+            told = [(x.numpy().tobytes(), y.numpy().tobytes()) for x, y in batches]
+            epochs = range(0, len(told), task.steps)
+            seen["batches"] += [told[first : first + task.steps] for first in epochs]
             if begin:
                 raise _EnoughSeen
             return batches

@@ -65,7 +65,7 @@ class Bench:
         head = SpinalHead(
             3, width=4, sub_layers=2, dropout=0.4, batch_norm=True, seed=5, name="head"
         )
-        batches = shuffled(self.rows, self.labels, 5, seed=2)
+        batches = shuffled(self.rows, self.labels, 5, seed=2, epochs=EPOCHS)
         return Task(
             name="tiny",
             model=keras.Model(inputs, head(inputs)),

@@ -114,23 +114,45 @@ def test_features_of_maps_keep_their_shape(feature_folder: Path) -> None:
     )
 
 
-def seen(epoch: Any) -> list[tuple[bytes, bytes]]:
-    return [(x.numpy().tobytes(), y.numpy().tobytes()) for x, y in epoch]
+def seen(data: Any) -> list[tuple[bytes, bytes]]:
+    return [(x.numpy().tobytes(), y.numpy().tobytes()) for x, y in data]
+
+
+def of(rows: Rows, labels: Labels, size: int, epoch: int, seed: int = 1) -> Any:
+    """One epoch."""
+    return shuffled(rows, labels, size, seed=seed, epochs=epoch + 1)(epoch)
 
 
 def test_the_order_of_an_epoch_comes_from_seed_and_epoch(rows: Rows, labels: Labels) -> None:
-    epochs = shuffled(rows, labels, 5, seed=1)
-    first = seen(epochs(0))
-    seen(epochs(3))
-    assert seen(epochs(0)) == first == seen(shuffled(rows, labels, 5, seed=1)(0))
-    assert first != seen(epochs(1))
-    assert first != seen(shuffled(rows, labels, 5, seed=2)(0))
+    first = seen(of(rows, labels, 5, 0))
+    seen(of(rows, labels, 5, 3))
+    assert seen(of(rows, labels, 5, 0)) == first
+    assert first != seen(of(rows, labels, 5, 1))
+    assert first != seen(of(rows, labels, 5, 0, seed=2))
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_epochs_follow_one_another_each_as_it_is_by_itself(
+    rows: Rows, labels: Labels, size: int
+) -> None:
+    alone = [batch for epoch in range(4) for batch in seen(of(rows, labels, size, epoch))]
+    epochs, steps = shuffled(rows, labels, size, seed=1, epochs=4), 15 // size
+    for first in range(5):  # from the fifth on there is nothing
+        assert seen(epochs(first)) == alone[first * steps :]
+    assert seen(epochs(1).skip(2)) == alone[steps + 2 :]
+
+
+def test_options_do_without_autotuning(rows: Rows, labels: Labels) -> None:
+    """Autotuning stalls for seconds where an iterator ends."""
+    for data in (of(rows, labels, 5, 0), ordered(rows, labels, 5)):
+        assert data.options().autotune.enabled is False
+        assert data.options().deterministic is True
 
 
 def test_an_epoch_holds_every_row_once_with_its_label(rows: Rows, labels: Labels) -> None:
     found = [
         (row.tobytes(), int(label))
-        for x, y in shuffled(rows, labels, 5, seed=1)(2)
+        for x, y in of(rows, labels, 5, 2)
         for row, label in zip(x.numpy(), y.numpy(), strict=True)
     ]
     expected = [(row.tobytes(), int(label)) for row, label in zip(rows, labels, strict=True)]
@@ -140,7 +162,7 @@ def test_an_epoch_holds_every_row_once_with_its_label(rows: Rows, labels: Labels
 def test_what_does_not_fill_a_batch_is_left_out_in_each_epoch_something_else(
     rows: Rows, labels: Labels
 ) -> None:
-    epochs = [list(shuffled(rows, labels, 4, seed=1)(epoch)) for epoch in range(2)]
+    epochs = [list(of(rows, labels, 4, epoch)) for epoch in range(2)]
     assert [[len(y) for _, y in epoch] for epoch in epochs] == [[4, 4, 4]] * 2
     sets = [{row.tobytes() for x, _ in epoch for row in x.numpy()} for epoch in epochs]
     assert sets[0] != sets[1]

@@ -67,7 +67,7 @@ class Runs:
     def __init__(self, params: Params, records: RecordSet, device: Device) -> None:
         self.params, self.records, self.device = params, records, device
         self.computed: list[str] = []
-        self.batches: list[tuple[str, int, bytes]] = []  # task, epoch, first labels
+        self.batches: list[tuple[str, int, bytes]] = []  # task, epoch, labels
         self.tasks: list[Task] = []
         self.reported: list[tuple[str, Epoch]] = []
         self.spoil = False  # whether phase "blocks" ends worse than "head"
@@ -88,8 +88,10 @@ class Runs:
 
             def training(epoch: int) -> Any:
                 batches = list(task.training(epoch))
-                first = b"".join(y.numpy().tobytes() for _, y in batches)
-                self.batches.append((task.name.rpartition(" ")[2], epoch, first))
+                for number in range(len(batches) // task.steps):
+                    own = batches[number * task.steps : (number + 1) * task.steps]
+                    told = b"".join(y.numpy().tobytes() for _, y in own)
+                    self.batches.append((task.name.rpartition(" ")[2], epoch + number, told))
                 return batches
 
             fitted = real_fit(replace(task, training=training), device, report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from scipy.special import log_softmax
 from quickspine.nets.heads import DenseHead, SpinalHead
 from quickspine.training import loop
 from quickspine.training.devices import Device
+from quickspine.training.features import shuffled
 from quickspine.training.loop import Fitted, Task, fit, reseed
 from quickspine.training.progress import Epoch
 from quickspine.training.schedules import Cosine, Plateau, Schedule
@@ -32,6 +34,24 @@ Labels = NDArray[np.int64]
 def network(kind: Any = DenseHead, **settings: Any) -> keras.Model:
     inputs = keras.Input((6,))
     return keras.Model(inputs, kind(3, width=5, name="head", **settings)(inputs))
+
+
+class Told(np.ndarray[Any, np.dtype[np.float32]]):
+    """Rows that tell when a fourth batch of them is asked for."""
+
+    begun: threading.Event
+    batches: int
+
+    def __new__(cls, rows: Rows, begun: threading.Event) -> Told:
+        told = rows.view(cls)
+        told.begun, told.batches = begun, 0
+        return told
+
+    def __getitem__(self, chosen: Any) -> Any:
+        self.batches += 1
+        if self.batches > 3:
+            self.begun.set()
+        return np.asarray(self)[chosen]
 
 
 class Constant:
@@ -59,7 +79,7 @@ def task(
 ) -> Task:
     data = tf.data.Dataset.from_tensor_slices((rows, labels))
     values: dict[str, Any] = {
-        "training": lambda epoch: data.batch(5),
+        "training": lambda epoch: data.batch(5).repeat(),
         "validation": data.batch(4),
         "steps": 3,
         "schedule": Cosine(0.05, 3 * epochs),
@@ -246,6 +266,28 @@ def test_a_compiled_step_trains_as_well(cpu: Device, rows: Rows, labels: Labels)
     ]
     for plain, xla in zip(found[0].weights, found[1].weights, strict=True):
         np.testing.assert_allclose(plain, xla, rtol=1e-4, atol=1e-5)
+
+
+def test_while_one_epoch_is_validated_the_input_of_the_next_is_read(
+    cpu: Device, rows: Rows, labels: Labels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where TensorFlow is deterministic, which reads nothing ahead that has state."""
+    tf.config.experimental.enable_op_determinism()
+    asked, begun, validated = list[int](), threading.Event(), list[bool]()
+    given = shuffled(Told(rows, begun), labels, 5, seed=1, epochs=2)
+
+    def training(epoch: int) -> Any:
+        asked.append(epoch)
+        return given(epoch)
+
+    def scored(*of: Any) -> Any:
+        validated.append(begun.wait(60))
+        return score(*of)
+
+    monkeypatch.setattr(loop, "score", scored)
+    fit(task(network(), rows, labels, epochs=2, training=training), cpu, lambda entry: None)
+    assert validated == [True, True]
+    assert asked == [0]
 
 
 # --- randomness -------------------------------------------------------------------------------

@@ -53,11 +53,11 @@ def head(
         outputs = SpinalHead(3, width=5, sub_layers=2, seed=3, name="head", **settings)(inputs)
         model = keras.Model(inputs, outputs)
     data = tf.data.Dataset.from_tensor_slices((ROWS, LABELS))
-    batches = features.shuffled(ROWS, LABELS, batch, seed=1)
+    batches = features.shuffled(ROWS, LABELS, batch, seed=1, epochs=2)
     task = Task(
         name="head",
         model=model,
-        training=batches if generated else lambda epoch: data.batch(batch),
+        training=batches if generated else lambda epoch: data.batch(batch).repeat(),
         validation=data.batch(7),
         steps=-(-15 // batch),
         epochs=2,
