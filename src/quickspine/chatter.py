@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import os
@@ -104,5 +105,7 @@ def start_tensorflow() -> None:
         with _hidden("matplotlib", "pandas", "scipy", "sklearn"):
             tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_physical_devices()
+    # What the imports made stays: each of Python's looks for garbage would go through all of it.
+    gc.freeze()
     # A new graph for each model and batch shape is meant here, not worth two warnings an epoch.
     tensorflow.get_logger().setLevel("ERROR")

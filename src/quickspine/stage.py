@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +49,8 @@ def main(
         parser.add_argument("--head", required=True, help="one of `heads` in the params")
         parser.add_argument("--seed", required=True, type=int, help="one of `seeds`")
     args = parser.parse_args()
+    # At its end Python looks for garbage once more, among TensorFlow's graphs for a second.
+    atexit.register(gc.freeze)
     name = f"{stage}-{args.head}-{args.seed}" if trains else stage
     try:
         stop_by_exception()
