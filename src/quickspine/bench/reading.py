@@ -7,8 +7,8 @@ same time, and returns a number a round. The drawings are in the page cache: not
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -153,21 +153,16 @@ def augmenting(
 class _Watch:
     """Stands between the training loop and its input, and looks at the clock.
 
-    Passed on as the strategy of the device, whose `experimental_distribute_dataset` the loop
-    calls, and told when an input begins to be built and when an epoch's steps are done.
+    Told when an input begins to be built, and when an epoch's steps are done.
     """
 
-    strategy: Any
     begun: float | None = None  # when the epoch began; None: it has not
     waited: float = 0.0  # seconds of it
     shares: list[float] = field(default_factory=list)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.strategy, name)
-
-    def experimental_distribute_dataset(self, data: Any) -> Iterator[Any]:
+    def seen(self, batches: Iterator[Any]) -> Generator[Any, None, None]:
+        """The same batches."""
         asked = self.begun = self.begun or time.perf_counter()  # building it is waiting too
-        batches = iter(self.strategy.experimental_distribute_dataset(data))
         while (batch := next(batches, None)) is not None:
             self.waited += time.perf_counter() - asked
             yield batch
@@ -197,7 +192,7 @@ class _Validation:
 class _Watched(RecordSet):
     """Records that tell when the input begins to be built, and when an epoch is validated."""
 
-    watch: _Watch = field(default_factory=lambda: _Watch(None))
+    watch: _Watch = field(default_factory=_Watch)
 
     def shuffled(self, *args: Any, **named: Any) -> Any:
         self.watch.begun = time.perf_counter()
@@ -226,10 +221,14 @@ def waiting(
 
     from quickspine.training import devices, scratch
 
+    class Watched(devices.Device):
+        def batches(self, data: Any) -> Generator[Any, None, None]:
+            return watch.seen(super().batches(data))
+
     keras.utils.clear_session()
     chosen = params.train.model_copy(update={"width": width, "epochs": rounds + 1})
     device = devices.prepare(chosen, seed=1)
-    watch = _Watch(device.strategy)
+    watch = _Watch()
     watched = _Watched(records.folder, records.manifest, records.pieces, watch)
     name = f"width {width:g}, {device.precision}"
     tell(f"training to see how long it waits, {name}")
@@ -238,7 +237,7 @@ def waiting(
         "spinal",
         1,
         watched,
-        replace(device, strategy=watch),
+        Watched(**vars(device)),
         lambda entry: tell(f"{name}, epoch {entry['epoch']}"),
     )
     return {name: watch.shares[1:]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from quickspine.params import Heads
 from quickspine.randomness import derive
+from quickspine.training.ahead import ahead
 
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
 
@@ -34,6 +36,10 @@ class Device:
     policy: str
     tuned: bool
     compiled: bool
+
+    def batches(self, data: Any) -> Generator[Any, None, None]:
+        """The batches of a tf.data.Dataset for the replicas, one of them asked for ahead."""
+        return ahead(iter(self.strategy.experimental_distribute_dataset(data)))
 
 
 def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

@@ -96,23 +96,23 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
         if task.checkpoint is not None and taken == progress.total:
             task.checkpoint.write(state, progress)
 
-    batches = iter(device.strategy.experimental_distribute_dataset(_data(task, progress)))
-    while progress.epoch < task.epochs and not progress.stopped:
-        try:
-            rate = _train_epoch(task, batches, state, step, progress, keep)
-            validation = score(forward, task.validation)
-            with held_back():
-                entry = progress.end_epoch(validation, rate, model.get_weights)
-                patience = task.early_stopping
-                progress.stopped = patience is not None and progress.waited >= patience
-                task.schedule.epoch_ended(entry["val_loss"])
+    with contextlib.closing(device.batches(_data(task, progress))) as batches:
+        while progress.epoch < task.epochs and not progress.stopped:
+            try:
+                rate = _train_epoch(task, batches, state, step, progress, keep)
+                validation = score(forward, task.validation)
+                with held_back():
+                    entry = progress.end_epoch(validation, rate, model.get_weights)
+                    patience = task.early_stopping
+                    progress.stopped = patience is not None and progress.waited >= patience
+                    task.schedule.epoch_ended(entry["val_loss"])
+                    keep()
+            except FloatingPointError as error:
+                raise FloatingPointError(f"{task.name}: {error}; lower the learning rate") from None
+            except KeyboardInterrupt:
                 keep()
-        except FloatingPointError as error:
-            raise FloatingPointError(f"{task.name}: {error}; lower the learning rate") from None
-        except KeyboardInterrupt:
-            keep()
-            raise
-        report(entry)
+                raise
+            report(entry)
     return Fitted(progress.weights, progress.best, progress.history)
 
 
