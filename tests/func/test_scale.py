@@ -40,7 +40,10 @@ def test_every_stage_is_measured_at_every_size(
     assert len(lines) == 2 + 8
     assert lines[2].split()[:4] == ["|", "fetch", "|", "101"]
     seconds = found["preprocess"]["300"]["seconds"] + found["tfrecords"]["300"]["seconds"]
-    assert scale.together(points) == {"drawings": 300, "rate": 300 / seconds}
+    few, many = scale.together(points)
+    assert (few["drawings"], many["drawings"], many["rate"]) == (101, 300, 300 / seconds)
+    memory = [found[stage]["300"]["rss_mib"] for stage in ("preprocess", "tfrecords")]
+    assert many["rss_mib"] == max(memory)
 
 
 def test_what_cannot_be_measured_is_named(params: Params, tmp_path: Path) -> None:

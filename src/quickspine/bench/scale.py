@@ -25,6 +25,7 @@ from quickspine.params import load
 
 TITLE = "Data stages against the number of drawings"
 FIGURES = Path("bench/scale.json")
+MANY = 1_000_000  # drawings
 TOGETHER = ("preprocess", "tfrecords")
 Points = list[dict[str, Any]]
 
@@ -56,21 +57,38 @@ def points(figures: growth.Figures) -> Points:
     ]
 
 
-def together(found: Points) -> dict[str, float]:
-    """Drawings a second of preprocess and tfrecords, one after the other, at the largest number."""
-    largest = max(point["drawings"] for point in found)
-    seconds = sum(
-        point["seconds"]
-        for point in found
-        if point["drawings"] == largest and point["stage"] in TOGETHER
-    )
-    return {"drawings": largest, "rate": largest / seconds}
+def together(found: Points) -> list[dict[str, float]]:
+    """Of preprocess and tfrecords, one after the other, at each number of drawings.
+
+    Returns:
+        `drawings`, `rate` (drawings a second) and `rss_mib` (the larger one's) each.
+    """
+    numbers = sorted({int(point["drawings"]) for point in found})
+    both = [
+        [p for p in found if p["drawings"] == number and p["stage"] in TOGETHER]
+        for number in numbers
+    ]
+    return [
+        {
+            "drawings": number,
+            "rate": number / sum(point["seconds"] for point in points),
+            "rss_mib": max(point["rss_mib"] for point in points),
+        }
+        for number, points in zip(numbers, both, strict=True)
+    ]
 
 
 def markdown(found: Found) -> str:
-    """A table, and the target."""
-    at = f"at {found['together']['drawings']:,}, start-up included"
-    aimed = targets.lines([(targets.STAGES, at, found["together"]["rate"])])
+    """A table, and the targets: start-up is the most of what few drawings take."""
+    many = [each for each in found["together"] if each["drawings"] >= MANY] or found["together"][
+        -1:
+    ]
+    rates = [
+        (targets.STAGES, f"at {each['drawings']:,}, start-up included", each["rate"])
+        for each in many
+    ]
+    memory = [(targets.MEMORY, f"at {each['drawings']:,}", each["rss_mib"]) for each in many]
+    aimed = targets.lines([*rates, *memory])
     return "\n\n".join(
         [
             "Each stage once at each number, its real front door in a process of its own, start-up "

@@ -38,7 +38,7 @@ class Size:
     widths: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0)
     point_drawings: int = 384  # a measured epoch of a point of the sweep at width 1; more below
     point_rounds: int = 3  # and epochs in which waiting is measured
-    scale: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)  # drawings, all in all
+    scale: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000, 5_000_000)  # drawings
     whole: int | None = None  # drawings of each category and one seed; None: params.yaml as it is
 
 

@@ -36,6 +36,7 @@ READ = Target("reading for training, at least 1,000,000 drawings a second", 1_00
 AUGMENTED = Target("augmenting, at least 100,000 drawings a second", 100_000)
 WAITING = Target("waiting for input, under 2 % of the time", 0.02, "{:.2%}", most=True)
 STAGES = Target("preprocess and tfrecords together, at least 300,000 drawings a second", 300_000)
+MEMORY = Target("preprocess and tfrecords, under 1 GiB of memory", 1024, "{:,.0f} MiB", most=True)
 WHOLE = Target("dvc repro from empty outputs, within 5 minutes", 300, "{:,.0f} s", most=True)
 AGAIN = Target("dvc repro with nothing to do, within 3 seconds", 3, "{:.1f} s", most=True)
 
