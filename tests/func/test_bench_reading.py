@@ -13,6 +13,7 @@ import json, sys
 from pathlib import Path
 from quickspine import sources
 from quickspine.bench import reading
+from quickspine.bench.waiting import waiting
 from quickspine.chatter import start_tensorflow
 from quickspine.dataset import reader, records, subset
 from quickspine.params import load
@@ -30,7 +31,7 @@ opened = reader.open_records(shards)
 found = [
     reading.reading(opened, peers, told.append, rounds=2, passes=1, peers=2000),
     reading.augmenting(opened, told.append, batch_size=8, rounds=2),
-    reading.waiting(params, opened, told.append, width=0.1, rounds=2),
+    waiting(params, opened, told.append, width=0.1, rounds=2),
 ]
 
 import tensorflow_datasets as tfds

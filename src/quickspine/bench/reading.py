@@ -1,4 +1,4 @@
-"""How fast drawings are read and changed, beside tensorflow-datasets, and how long training waits.
+"""How fast drawings are read and changed, beside tensorflow-datasets.
 
 Every function takes its rounds in turn, so that what is compared ran on the same machine at the
 same time, and returns a number a round. The drawings are in the page cache: nothing is read cold.
@@ -7,13 +7,12 @@ same time, and returns a number a round. The drawings are in the page cache: not
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from quickspine.dataset.reader import RecordSet, steady
-from quickspine.params import Augment, Params
+from quickspine.params import Augment
 
 Rounds = dict[str, list[float]]
 Tell = Callable[[str], None]
@@ -49,10 +48,10 @@ def reading(
     """
     tell("writing the drawings as tensorflow-datasets writes them")
     builder = _of_tfds(records, folder, peers)
-    epochs = iter(range(1 << 30))
+    first = iter(range(0, 1 << 30, passes))  # other epochs in each round
 
     def shuffled(batch: int) -> Callable[[], Any]:
-        return lambda: records.shuffled("train", batch, seed=1, epoch=next(epochs))
+        return lambda: records.shuffled("train", batch, seed=1, epoch=next(first), epochs=passes)
 
     def of_tfds(**named: Any) -> Any:
         return builder.as_dataset(split="train", as_supervised=True, shuffle_files=True, **named)
@@ -61,27 +60,34 @@ def reading(
 
     kept = of_tfds().cache().batch(128).prefetch(tf.data.AUTOTUNE)
     ours, theirs = records.examples("train"), builder.info.splits["train"].num_examples
-    ways: dict[str, tuple[Callable[[], Any], int]] = {
-        "shuffled, batch 128": (
-            shuffled(128),
-            ours // 128 * 128,
-        ),  # what fills no batch is left out
-        f"shuffled, batch {CONSUMED}": (shuffled(CONSUMED), ours // CONSUMED * CONSUMED),
-        "in order, batch 128": (lambda: records.ordered("train", 128), ours),
-        f"in order, batch {CONSUMED}": (lambda: records.ordered("train", CONSUMED), ours),
-        f"{PEER}one by one": (lambda: of_tfds().prefetch(tf.data.AUTOTUNE), theirs),
-        f"{PEER}batch 128": (lambda: of_tfds().batch(128).prefetch(tf.data.AUTOTUNE), theirs),
+    # What is read, how many times, and the drawings of each time: training reads all epochs as
+    # one, and leaves out what fills no batch.
+    ways: dict[str, tuple[Callable[[], Any], int, int]] = {
+        "shuffled, batch 128": (shuffled(128), 1, passes * (ours // 128 * 128)),
+        f"shuffled, batch {CONSUMED}": (
+            shuffled(CONSUMED),
+            1,
+            passes * (ours // CONSUMED * CONSUMED),
+        ),
+        "in order, batch 128": (lambda: records.ordered("train", 128), passes, ours),
+        f"in order, batch {CONSUMED}": (
+            lambda: records.ordered("train", CONSUMED),
+            passes,
+            ours,
+        ),
+        f"{PEER}one by one": (lambda: of_tfds().prefetch(tf.data.AUTOTUNE), 1, theirs),
+        f"{PEER}batch 128": (lambda: of_tfds().batch(128).prefetch(tf.data.AUTOTUNE), 1, theirs),
         f"{PEER}batch_size=128": (
             lambda: of_tfds(batch_size=128).prefetch(tf.data.AUTOTUNE),
+            1,
             theirs,
         ),
-        f"{PEER}kept in memory": (lambda: kept, theirs),
+        f"{PEER}kept in memory": (lambda: kept, 1, theirs),
     }
     rates: Rounds = {name: [] for name in ways}
     for number in range(rounds + 1):
-        for name, (way, drawings) in ways.items():
+        for name, (way, times, drawings) in ways.items():
             tell(f"reading, {name}, round {number} of {rounds}")
-            times = 1 if name.startswith(PEER) else passes
             start = time.perf_counter()
             for _ in range(times):
                 batches = iter(way())
@@ -147,97 +153,3 @@ def augmenting(
                 done = passes * batches * batch_size
                 rates[name].append(done / (time.perf_counter() - start))
     return rates
-
-
-@dataclass
-class _Watch:
-    """Stands between the training loop and its input, and looks at the clock.
-
-    Told when an input begins to be built, and when an epoch's steps are done.
-    """
-
-    begun: float | None = None  # when the epoch began; None: it has not
-    waited: float = 0.0  # seconds of it
-    shares: list[float] = field(default_factory=list)
-
-    def seen(self, batches: Iterator[Any]) -> Generator[Any, None, None]:
-        """The same batches."""
-        asked = self.begun = self.begun or time.perf_counter()  # building it is waiting too
-        while (batch := next(batches, None)) is not None:
-            self.waited += time.perf_counter() - asked
-            yield batch
-            asked = time.perf_counter()
-            self.begun = self.begun or asked
-
-    def epoch_ended(self) -> None:
-        """All its steps are done."""
-        if self.begun is not None:
-            self.shares.append(self.waited / (time.perf_counter() - self.begun))
-        self.begun, self.waited = None, 0.0
-
-
-@dataclass(frozen=True)
-class _Validation:
-    """A dataset that tells when it is begun: the steps of the epoch are done then."""
-
-    data: Any
-    watch: _Watch
-
-    def __iter__(self) -> Iterator[Any]:
-        self.watch.epoch_ended()
-        return iter(self.data)
-
-
-@dataclass(frozen=True)
-class _Watched(RecordSet):
-    """Records that tell when the input begins to be built, and when an epoch is validated."""
-
-    watch: _Watch = field(default_factory=_Watch)
-
-    def shuffled(self, *args: Any, **named: Any) -> Any:
-        self.watch.begun = time.perf_counter()
-        return super().shuffled(*args, **named)
-
-    def ordered(self, *args: Any, **named: Any) -> Any:
-        return _Validation(super().ordered(*args, **named), self.watch)
-
-
-def waiting(
-    params: Params, records: RecordSet, tell: Tell, *, width: float, rounds: int = 5
-) -> Rounds:
-    """The share of its epochs in which the training loop waits for input, with params' train.
-
-    A round is an epoch after the first, which compiles, and for which the input of all is built and
-    started. Counted is every wait for a batch, that between two epochs included.
-
-    Args:
-        params: the whole of params.yaml.
-        records: what is trained on.
-        tell: hears of every step.
-        width: of the network.
-        rounds: epochs that are measured.
-    """
-    import keras
-
-    from quickspine.training import devices, scratch
-
-    class Watched(devices.Device):
-        def batches(self, data: Any) -> Generator[Any, None, None]:
-            return watch.seen(super().batches(data))
-
-    keras.utils.clear_session()
-    chosen = params.train.model_copy(update={"width": width, "epochs": rounds + 1})
-    device = devices.prepare(chosen, seed=1)
-    watch = _Watch()
-    watched = _Watched(records.folder, records.manifest, records.pieces, watch)
-    name = f"width {width:g}, {device.precision}"
-    tell(f"training to see how long it waits, {name}")
-    scratch.train(
-        params.model_copy(update={"train": chosen}),
-        "spinal",
-        1,
-        watched,
-        Watched(**vars(device)),
-        lambda entry: tell(f"{name}, epoch {entry['epoch']}"),
-    )
-    return {name: watch.shares[1:]}

@@ -25,7 +25,7 @@ class Size:
 
     rounds: int = 5
     drawings: int = 500  # of each category, through the stages
-    passes: int = 10  # over the training split, when reading
+    passes: int = 10  # over the training split, when reading: as many epochs
     read_drawings: int = 4_000  # of each category; fewer, and the start of each pass is the most
     batch: int = 128  # drawings a step, of the training that peers do too
     width: float = 1.0  # of it, times the paper's channels

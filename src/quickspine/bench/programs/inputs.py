@@ -38,6 +38,7 @@ def main() -> None:
     start_tensorflow()
     read, trained = made("reading", args.drawings), made("training", args.train_drawings)
     from quickspine.bench import reading
+    from quickspine.bench.waiting import waiting
     from quickspine.dataset.reader import open_records
 
     records = open_records(read)
@@ -48,11 +49,11 @@ def main() -> None:
         "augmenting": reading.augmenting(records, tell, batch_size=args.batch, rounds=args.rounds),
     }
     records = open_records(trained)
-    waiting: reading.Rounds = {}
+    waited: reading.Rounds = {}
     for width in dict.fromkeys((params.train.width, args.width)):
-        waiting |= reading.waiting(params, records, tell, width=width, rounds=args.epochs)
+        waited |= waiting(params, records, tell, width=width, rounds=args.epochs)
     trained_on = {"drawings": records.examples("train"), "batch": params.train.batch_size}
-    print(json.dumps({**found, "trained_on": trained_on, "waiting": waiting}))
+    print(json.dumps({**found, "trained_on": trained_on, "waiting": waited}))
 
 
 if __name__ == "__main__":
