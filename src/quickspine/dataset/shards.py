@@ -7,9 +7,9 @@ training an hour later in a traceback. `layout` does the same for the bytes of t
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from quickspine.checked import Facts
 from quickspine.dataset import SPLITS
@@ -18,6 +18,16 @@ from quickspine.dataset.raw import MAX_SIDE, MAX_TEXT
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+
+
+def _grey_or_colour(channels: int) -> int:
+    if channels not in (1, 3):
+        raise ValueError("1 or 3 are known")
+    return channels
+
+
+# A Literal would take JSON's true for 1.
+Channels = Annotated[int, AfterValidator(_grey_or_colour)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
 
@@ -69,7 +79,7 @@ class Manifest(Facts):
     licence: Text
     attribution: Text
     categories: Annotated[list[str], Field(min_length=2, max_length=100_000)]
-    shape: tuple[Side, Side, Literal[1, 3]]
+    shape: tuple[Side, Side, Channels]
     splits: Splits
     digest: Digest
 

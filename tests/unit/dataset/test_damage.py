@@ -449,6 +449,20 @@ def named(message: str, place: Path) -> bool:
     return str(place) in message and message.isprintable() and len(message) < 1500
 
 
+@pytest.mark.parametrize("channels", [True, 1.0, "1", 0, 2, 4, None])
+def test_channels_are_one_or_three(
+    written: Path, tmp_path_factory: pytest.TempPathFactory, channels: object
+) -> None:
+    mutant = manifest_of(written)
+    mutant["shape"][2] = channels
+    mutant["digest"] = digest({key: v for key, v in mutant.items() if key != "digest"})
+    place = copied(written, tmp_path_factory, mutant)
+    message = refusal(lambda: open_records(place))
+    assert message is not None
+    assert named(message, place)
+    assert "shape" in message
+
+
 @settings(max_examples=150)
 @given(data=st.data(), fit=st.booleans())
 def test_any_edit_of_the_records_manifest_is_refused_or_harmless(
