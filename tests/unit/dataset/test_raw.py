@@ -14,10 +14,11 @@ import pytest
 from numpy.typing import NDArray
 
 from quickspine.dataset import raw as module
-from quickspine.dataset.raw import Raw
+from quickspine.dataset.raw import Drawings, Raw
 from quickspine.errors import WrongInputError
 from quickspine.files import sha256
 from quickspine.parallel import GivenUpError
+from quickspine.sources import npy
 from tests.unit.dataset.conftest import MakeRaw, random_drawings
 
 CATEGORIES = ("cat", "ice cream")
@@ -53,6 +54,14 @@ def test_the_first_drawings_come_in_chunks(
     assert all(0 < len(chunk) <= 7 for chunk in chunks)
     assert not any(isinstance(chunk, np.memmap) for chunk in raw.files[1].chunks(stop=limit))
     np.testing.assert_array_equal(np.concatenate([expected[:0], *chunks]), expected)
+
+
+def test_a_header_that_counts_otherwise_than_the_manifest_is_named(tmp_path: Path) -> None:
+    """Though there are as many bytes as the manifest wants."""
+    path = tmp_path / "cat.npy"
+    path.write_bytes(npy.header(5) + bytes(6 * npy.ROW))
+    with pytest.raises(WrongInputError, match="5 drawings, where the manifest says 6"):
+        Drawings(path, 6, npy.ROW, "fetch")
 
 
 def test_categories_are_taken_in_the_order_asked_for(folder: Path) -> None:

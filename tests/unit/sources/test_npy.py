@@ -135,3 +135,16 @@ def test_a_pickle_is_refused_and_never_runs(tmp_path: Path) -> None:
     with pytest.raises(npy.NpyError, match="pickled"):
         npy.parse(written(array, version=None))
     assert not place.exists()
+
+
+def test_no_two_threads_parse_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at Python's parser at once may fail, in some versions: each waits for the other."""
+    free: list[bool] = []
+
+    def watched(text: str) -> object:
+        free.append(npy._one_at_a_time.acquire(blocking=False))
+        return {"descr": "|u1", "fortran_order": False, "shape": (3, npy.ROW)}
+
+    monkeypatch.setattr(npy.ast, "literal_eval", watched)
+    assert npy.parse(npy.header(3)) == npy.Header(len(npy.header(3)), 3)
+    assert free == [False]
