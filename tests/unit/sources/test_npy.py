@@ -145,6 +145,6 @@ def test_no_two_threads_parse_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         free.append(npy._one_at_a_time.acquire(blocking=False))
         return {"descr": "|u1", "fortran_order": False, "shape": (3, npy.ROW)}
 
-    monkeypatch.setattr(npy.ast, "literal_eval", watched)
+    monkeypatch.setattr("quickspine.sources.npy.ast.literal_eval", watched)
     assert npy.parse(npy.header(3)) == npy.Header(len(npy.header(3)), 3)
     assert free == [False]
