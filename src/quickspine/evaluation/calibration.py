@@ -1,0 +1,106 @@
+"""Calibration: does a model that says 80 % get 80 % right?
+
+A model's confidence in an answer is the highest probability of its softmax. Drawings are put into
+bins of equal width by it, and in each bin the mean confidence is held against the share of right
+answers (Guo et al. 2017, "On Calibration of Modern Neural Networks").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from quickspine.evaluation.metrics import ROWS, Floats, Ints, correct
+
+BINS = 15  # as Guo et al.
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """What fell into the bins of confidence ((b - 1) / B, b / B], the lowest first.
+
+    Args:
+        drawings: int64 [B], in each bin.
+        confidences: float64 [B], the sum of their confidences.
+        right: int64 [B], how many of them were answered right.
+    """
+
+    drawings: npt.NDArray[np.int64]
+    confidences: npt.NDArray[np.float64]
+    right: npt.NDArray[np.int64]
+
+    @property
+    def confidence(self) -> npt.NDArray[np.float64]:
+        """Float64 [B]: the mean confidence in each bin; NaN in one without drawings."""
+        return self._mean(self.confidences)
+
+    @property
+    def accuracy(self) -> npt.NDArray[np.float64]:
+        """Float64 [B]: the share of right answers in each bin; NaN in one without drawings."""
+        return self._mean(self.right)
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error, 0…1: mean distance of the two, weighted by drawings."""
+        apart = np.abs(self.right - self.confidences).sum()
+        return float(apart / self.drawings.sum())
+
+    def __add__(self, other: Reliability) -> Reliability:
+        """The bins of both together, as of two seeds."""
+        return Reliability(
+            self.drawings + other.drawings,
+            self.confidences + other.confidences,
+            self.right + other.right,
+        )
+
+    def _mean(self, sums: npt.NDArray[np.float64] | npt.NDArray[np.int64]) -> Floats:
+        mean = np.full(len(sums), np.nan)
+        np.divide(sums, self.drawings, out=mean, where=self.drawings > 0)
+        return mean
+
+
+def confidences(logits: Floats) -> npt.NDArray[np.float64]:
+    """Float64 [N]: the highest probability of each row's softmax, above 0 and at most 1.
+
+    A few rows at a time become float64, so that memory does not double.
+    """
+    found = np.empty(len(logits))
+    for start in range(0, len(logits), ROWS):
+        some = logits[start : start + ROWS].astype(np.float64)
+        some -= some.max(axis=1, keepdims=True)  # so that exp cannot overflow
+        found[start : start + ROWS] = 1 / np.exp(some).sum(axis=1)
+    return found
+
+
+def reliability(logits: Floats, labels: Ints, bins: int = BINS) -> Reliability:
+    """Sort the answers into `bins` bins of equal width by their confidence.
+
+    Args:
+        logits: float [N, C], N at least 1.
+        labels: int [N].
+        bins: at least 1.
+
+    Raises:
+        ValueError: if the shapes disagree, a label is outside 0…C-1, or there is no bin.
+    """
+    if bins < 1:
+        raise ValueError(f"bins must be at least 1. Received: {bins}")
+    right, sure = correct(logits, labels), confidences(logits)
+    inner = np.arange(1, bins) / bins
+    place = np.searchsorted(inner, sure, side="left")  # a bin holds its upper edge
+    return Reliability(
+        np.bincount(place, minlength=bins),
+        np.bincount(place, weights=sure, minlength=bins),
+        np.bincount(place[right], minlength=bins),
+    )
+
+
+def expected_calibration_error(logits: Floats, labels: Ints, bins: int = BINS) -> float:
+    """The ECE, 0…1: how far confidence and accuracy are apart, in the mean over drawings.
+
+    Raises:
+        ValueError: as `reliability`.
+    """
+    return reliability(logits, labels, bins).error
