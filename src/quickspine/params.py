@@ -21,7 +21,8 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
-Head = Literal["dense", "spinal", "linear"]
+# From the plainest on: of every pair the later one is compared with the earlier.
+Head = Literal["linear", "dense", "matched", "spinal", "progressive"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -113,6 +114,7 @@ class Heads(Section):
 
     dense_width: Units | None
     spinal_width: Units | None
+    progressive_width: Units | None = None
     sub_layers: Annotated[int, Field(ge=1, le=64)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     batch_norm: bool

@@ -46,7 +46,7 @@ def train(params: Train, head: str, steps: int, epochs: int) -> Trained:
 
     Args:
         params: the section `train`; its width, batch size, precision and determinism count.
-        head: "dense", "spinal" or "linear".
+        head: one of the params' `heads`.
         steps: of an epoch.
         epochs: how many are measured.
     """

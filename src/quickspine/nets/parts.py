@@ -8,12 +8,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from quickspine.nets.heads import DenseHead, LinearHead, SpinalHead
+from quickspine.nets.heads import (
+    DenseHead,
+    LinearHead,
+    MatchedHead,
+    ProgressiveHead,
+    SpinalHead,
+)
 from quickspine.nets.normalisation import FusedBatchNormalization
 
 OURS = {
     f"quickspine>{kind.__name__}": kind.__name__
-    for kind in (DenseHead, FusedBatchNormalization, LinearHead, SpinalHead)
+    for kind in (
+        DenseHead,
+        FusedBatchNormalization,
+        LinearHead,
+        MatchedHead,
+        ProgressiveHead,
+        SpinalHead,
+    )
 }
 # By the modules that Keras writes: what our networks and the backbones of keras.applications use.
 KERAS = {

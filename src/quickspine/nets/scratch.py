@@ -23,7 +23,7 @@ def build(
 
     Args:
         params: the section `train`.
-        head: "dense", "spinal" or "linear".
+        head: one of the params' `heads`.
         classes: number of logits.
         seed: decides the initial weights; those of the backbone are equal for every head.
         shape: height, width and channels of a drawing.

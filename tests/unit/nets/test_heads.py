@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
@@ -13,13 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from quickspine.nets.heads import DenseHead, HeadLayer, LinearHead, SpinalHead, build
+from quickspine.nets.heads import (
+    DenseHead,
+    HeadLayer,
+    LinearHead,
+    MatchedHead,
+    ProgressiveHead,
+    SpinalHead,
+    build,
+)
 from quickspine.nets.heads.block import flatten_channels_first
-from quickspine.params import Params
+from quickspine.nets.heads.spinal import spinal_parameters
+from quickspine.params import Head, Params
 from quickspine.training.model_file import parameters
 
 Array = NDArray[np.float64]
-KINDS = (DenseHead, SpinalHead, LinearHead)
+KINDS = (DenseHead, SpinalHead, LinearHead, MatchedHead, ProgressiveHead)
+NAMES = ("dense", "spinal", "linear", "matched", "progressive")
 
 
 @pytest.fixture
@@ -68,6 +78,9 @@ def randomised(head: HeadLayer) -> HeadLayer:
         (SpinalHead(100, width=512), 512, 7_185_668 - 5_693_700 + 25_700),
         (DenseHead(10, batch_norm=True, dropout=0.5), 256, 137_738),
         (SpinalHead(10, batch_norm=True, dropout=0.5), 256, 121_354),
+        # By hand: 64 (257 + 321 + 385 + 449) and 10 (512 + 1).
+        (ProgressiveHead(10), 256, 90_368 + 5_130),
+        (ProgressiveHead(10, width=64, batch_norm=True), 256, 90_368 + 512 + 5_130),
     ],
 )
 def test_heads_of_the_paper_have_its_parameters(head: HeadLayer, size: int, expected: int) -> None:
@@ -89,7 +102,41 @@ def test_spinal_parameters_follow_the_formula(
     h = (size + 1) // 2
     w = width or h
     expected = (h + 1) * w + (layers - 1) * (h + w + 1) * w + (layers * w + 1) * classes
-    assert count(head, size) == expected + batch_norm * 2 * w * layers
+    expected += batch_norm * 2 * w * layers
+    assert count(head, size) == expected
+    assert spinal_parameters(size, classes, width, layers, batch_norm) == expected
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    size=st.integers(1, 300),
+    width=st.none() | st.integers(1, 200),
+    layers=st.integers(1, 7),
+    classes=st.integers(1, 400),
+    batch_norm=st.booleans(),
+)
+def test_no_dense_head_is_nearer_to_the_spinal_heads_size_than_the_matched_one(
+    size: int, width: int | None, layers: int, classes: int, batch_norm: bool
+) -> None:
+    wanted = spinal_parameters(size, classes, width, layers, batch_norm)
+    head = MatchedHead(classes, spinal_width=width, sub_layers=layers, batch_norm=batch_norm)
+    own = head.matched_width(size)
+
+    def apart(units: int) -> int:
+        norm = 2 * units * batch_norm
+        return abs((size + 1) * units + norm + (units + 1) * classes - wanted)
+
+    assert apart(own) == min(apart(units) for units in (own - 1, own, own + 1) if units)
+    if own > 1:
+        assert apart(own - 1) > apart(own) or apart(own) == 0
+
+
+def test_the_matched_head_has_about_the_spinal_heads_parameters() -> None:
+    head = built(MatchedHead(24, batch_norm=True, dropout=0.2), 256)
+    spinal = count(SpinalHead(24, batch_norm=True, dropout=0.2), 256)
+    each = 256 + 1 + 24 + 2  # parameters that one more unit brings
+    assert abs(parameters(head) - spinal) <= each / 2
+    assert head.hidden.kernel.shape == (256, head.width)
 
 
 def test_spinal_is_larger_than_linear_and_smaller_than_dense() -> None:
@@ -148,6 +195,35 @@ def test_dense_and_linear_logits_are_those_of_the_equations() -> None:
     linear = randomised(built(LinearHead(4, batch_norm=True), 6))
     expected = by_hand(linear, "logits", x.astype(np.float64), hidden=False)
     np.testing.assert_allclose(linear(x).numpy(), expected, rtol=2e-5, atol=2e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    size=st.integers(1, 13),
+    width=st.none() | st.integers(1, 6),
+    layers=st.integers(1, 6),
+    batch_norm=st.booleans(),
+)
+def test_progressive_logits_are_those_of_the_equations(
+    size: int, width: int | None, layers: int, batch_norm: bool
+) -> None:
+    head = ProgressiveHead(4, width=width, sub_layers=layers, batch_norm=batch_norm, dropout=0.5)
+    randomised(built(head, size))
+    x = features(5, size)
+    seen = x.astype(np.float64)
+    for k in range(1, layers + 1):
+        seen = np.concatenate([seen, by_hand(head, f"spinal{k}", seen, hidden=True)], axis=1)
+    assert seen.shape[1] == size + layers * (width or max(1, size // 4))
+    expected = by_hand(head, "logits", seen, hidden=False)
+    np.testing.assert_allclose(head(x).numpy(), expected, rtol=2e-5, atol=2e-5)
+
+
+def test_the_matched_head_computes_what_a_dense_head_of_its_width_does() -> None:
+    matched = randomised(built(MatchedHead(4, spinal_width=3, batch_norm=True), 9))
+    dense = built(DenseHead(4, width=matched.hidden.units, batch_norm=True), 9)
+    dense.set_weights(matched.get_weights())
+    x = features(5, 9)
+    np.testing.assert_array_equal(matched(x).numpy(), dense(x).numpy())
 
 
 def test_an_odd_number_of_features_drops_none_and_shares_the_middle_one() -> None:
@@ -277,6 +353,8 @@ def test_every_block_is_initialised_by_its_own_fan_in() -> None:
         DenseHead(3, width=5, dropout=0.1, batch_norm=True, initialisation="keras", seed=4),
         SpinalHead(3, width=5, sub_layers=3, dropout=0.1, batch_norm=True, seed=4),
         LinearHead(3, dropout=0.1, seed=4),
+        MatchedHead(3, spinal_width=4, sub_layers=3, dropout=0.1, batch_norm=True, seed=4),
+        ProgressiveHead(3, width=5, sub_layers=3, dropout=0.1, batch_norm=True, seed=4),
     ],
 )
 @pytest.mark.parametrize("shape", [(7,), (2, 2, 3)])
@@ -303,6 +381,9 @@ def test_the_shape_of_the_logits_is_known_without_building(kind: type[HeadLayer]
         (lambda: SpinalHead(3, sub_layers=0), "sub_layers=0"),
         (lambda: SpinalHead(3, width=0), "width=0"),
         (lambda: DenseHead(3, width=0), "width=0"),
+        (lambda: MatchedHead(3, width=7), "width=7"),
+        (lambda: ProgressiveHead(3, sub_layers=0), "sub_layers=0"),
+        (lambda: ProgressiveHead(3, width=0), "width=0"),
         (lambda: LinearHead(3).build((None, None, 4)), r"shape=\(None, None, 4\)"),
     ],
 )
@@ -315,14 +396,30 @@ def test_params_give_every_head_the_same_dropout_and_norm(
     make_params: Callable[..., Params],
 ) -> None:
     params = make_params(
-        {"train.dropout": 0.25, "train.dense_width": 11, "train.spinal_width": 5}
+        {
+            "train.dropout": 0.25,
+            "train.dense_width": 11,
+            "train.spinal_width": 5,
+            "train.progressive_width": 6,
+        }
     ).train
-    heads = {name: build(name, params, 7, 3, "keras") for name in ("dense", "spinal", "linear")}
+    heads = {name: build(name, params, 7, 3, "keras") for name in NAMES}
     shared = ("classes", "dropout", "batch_norm", "initialisation", "seed", "name", "dtype")
-    configs = [{key: head.get_config()[key] for key in shared} for head in heads.values()]
-    assert configs[0] == configs[1] == configs[2]
-    assert (configs[0]["classes"], configs[0]["dropout"], configs[0]["seed"]) == (7, 0.25, 3)
+    configs = {name: head.get_config() for name, head in heads.items()}
+    for config in configs.values():
+        assert {key: config[key] for key in shared} == {
+            key: configs["dense"][key] for key in shared
+        }
+    dense = configs["dense"]
+    assert (dense["classes"], dense["dropout"], dense["seed"]) == (7, 0.25, 3)
     assert [type(head) for head in heads.values()] == list(KINDS)
-    assert heads["dense"].get_config()["width"] == 11
-    assert heads["spinal"].get_config()["width"] == 5
-    assert heads["spinal"].get_config()["sub_layers"] == params.sub_layers
+    assert dense["width"] == 11
+    assert (configs["spinal"]["width"], configs["spinal"]["sub_layers"]) == (5, params.sub_layers)
+    assert configs["matched"]["spinal_width"] == 5
+    assert configs["matched"]["sub_layers"] == params.sub_layers
+    progressive = configs["progressive"]
+    assert (progressive["width"], progressive["sub_layers"]) == (6, params.sub_layers)
+
+
+def test_every_head_of_the_params_can_be_built() -> None:
+    assert set(NAMES) == set(get_args(Head))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import keras
 import numpy as np
 import pytest
 
 from quickspine.nets import scratch
-from quickspine.params import Params, Train
+from quickspine.params import Head, Params, Train
 from quickspine.training.model_file import parameters
 
-HEADS = ("dense", "spinal", "linear")
+HEADS: tuple[str, ...] = get_args(Head)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def backbone(model: keras.Model) -> list[tuple[str, bytes]]:
 def test_the_backbone_starts_equal_bit_for_bit_under_every_head(train: Train) -> None:
     starts = [backbone(network(train, head)) for head in HEADS]
     assert len(starts[0]) == 10 * 6
-    assert starts[0] == starts[1] == starts[2]
+    assert all(start == starts[0] for start in starts)
 
 
 def test_another_seed_is_another_start(train: Train) -> None:

@@ -72,7 +72,7 @@ def test_shared_objects_stay_shared(tmp_path: Path) -> None:
     assert len(loaded.layers) == 3
 
 
-@pytest.mark.parametrize("head", ["dense", "spinal", "linear"])
+@pytest.mark.parametrize("head", ["dense", "spinal", "linear", "matched", "progressive"])
 def test_a_loaded_model_answers_the_same(train: Train, head: str, tmp_path: Path) -> None:
     model = network(train, head)
     for weight in model.weights:

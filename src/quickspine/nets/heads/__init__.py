@@ -7,15 +7,33 @@ from collections.abc import Callable
 from quickspine.nets.heads.block import HeadLayer
 from quickspine.nets.heads.dense import DenseHead
 from quickspine.nets.heads.linear import LinearHead
+from quickspine.nets.heads.matched import MatchedHead
+from quickspine.nets.heads.progressive import ProgressiveHead
 from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Heads
 
-__all__ = ["DenseHead", "HeadLayer", "LinearHead", "SpinalHead", "build"]
+__all__ = [
+    "DenseHead",
+    "HeadLayer",
+    "LinearHead",
+    "MatchedHead",
+    "ProgressiveHead",
+    "SpinalHead",
+    "build",
+]
 
 _HEADS: dict[str, Callable[[Heads], tuple[type[HeadLayer], dict[str, int | None]]]] = {
     "dense": lambda p: (DenseHead, {"width": p.dense_width}),
     "spinal": lambda p: (SpinalHead, {"width": p.spinal_width, "sub_layers": p.sub_layers}),
     "linear": lambda p: (LinearHead, {}),
+    "matched": lambda p: (
+        MatchedHead,
+        {"spinal_width": p.spinal_width, "sub_layers": p.sub_layers},
+    ),
+    "progressive": lambda p: (
+        ProgressiveHead,
+        {"width": p.progressive_width, "sub_layers": p.sub_layers},
+    ),
 }
 
 

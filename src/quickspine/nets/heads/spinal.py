@@ -9,6 +9,16 @@ import keras
 from quickspine.nets.heads.block import HeadLayer, flat_size, flatten_channels_first
 
 
+def spinal_parameters(
+    features: int, classes: int, width: int | None, sub_layers: int, batch_norm: bool
+) -> int:
+    """Trainable parameters of a SpinalHead on so many features; the rest as its arguments."""
+    half = (features + 1) // 2
+    width = width or half
+    sub_layer = (half + 1) * width + (sub_layers - 1) * (half + width + 1) * width
+    return sub_layer + 2 * width * sub_layers * batch_norm + (sub_layers * width + 1) * classes
+
+
 @keras.saving.register_keras_serializable("quickspine")
 class SpinalHead(HeadLayer):
     """Sub-layers that take turns at the two halves of the features, each fed by the one before.
