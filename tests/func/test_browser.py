@@ -25,9 +25,9 @@ from selenium.webdriver.support.wait import WebDriverWait
 from quickspine.categories import DOODLES
 from quickspine.evaluation import figures, report
 from quickspine.evaluation.comparison import DataInfo, summarise
-from quickspine.evaluation.metrics import ModelRun
 from quickspine.params import Params
 from quickspine.tracking import tracked_run
+from tests.unit.evaluation.answers import costs, run_of
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -112,7 +112,7 @@ def written(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
                     {"epoch": epoch, "loss": 1 / epoch, "val_accuracy": share - 0.4 / epoch}
                     for epoch in range(1, 6)
                 ]
-                runs.append(ModelRun(stage, head, seed, logits, 210_000, 9_200, 3.1, history))
+                runs.append(run_of(stage, head, seed, logits, history, costs(9_200, 3.1, 200_000)))
     data = DataInfo(
         source="doodles", synthetic=True, train=9600, validation=1200, test=len(labels),
         licence="CC0-1.0", attribution="Drawn by quickspine's stroke programs, not by people.",

@@ -62,7 +62,13 @@ def test_metrics_have_the_keys_of_the_contract(finished: Project) -> None:
         assert model["accuracy"]["mean"] == pytest.approx(np.mean(model["accuracy"]["runs"]))
         assert model["accuracy"]["std"] == 0
         assert 0 < model["head_parameters"] < model["parameters"]
-        assert model["latency_ms"] > 0
+        assert model["latency_ms"] == model["latency"]["1"]["median_ms"] > 0
+        assert set(model["latency"]) == {"1", "256"}
+        assert all(0 < each["median_ms"] <= each["p95_ms"] for each in model["latency"].values())
+        assert model["memory"]["weights_bytes"] >= 4 * model["parameters"]
+        assert 0 < model["head_multiplications"] < model["multiplications"]
+        assert model["training_seconds"] > 0
+        assert 0 <= model["calibration_error"]["mean"] <= 1
     for stage in ("train", "finetune"):
         comparison = metrics["comparisons"][stage]
         spinal, dense = (models[f"{stage}-{head}"]["accuracy"]["mean"] for head in HEADS)
@@ -72,9 +78,12 @@ def test_metrics_have_the_keys_of_the_contract(finished: Project) -> None:
         assert 0 <= comparison["p_value"] <= 1
         assert isinstance(comparison["verdict"], str)
         assert "error_reduction" in comparison
+        assert metrics["pairs"][stage] == {"spinal-dense": comparison}
+        assert "(one seed: this says nothing about other seeds)" in comparison["verdict"]
 
 
 HEADS = ("spinal", "dense")
+MORE = ("linear", "matched", "progressive")
 
 
 def test_accuracy_is_that_of_the_predictions(finished: Project) -> None:
@@ -129,6 +138,27 @@ print(json.dumps([
         assert {"loss", "val_accuracy", "test_accuracy"} <= set(metrics)
         section = name.partition("-")[0]
         assert f"{section}.learning_rate" in params
+
+
+def test_every_head_goes_through_the_whole_pipeline(copied: Callable[[], Project]) -> None:
+    project = copied()
+    project.set({"heads": ["dense", "spinal", "linear", "matched", "progressive"]})
+    more = [f"{stage}@{head}-1" for stage in ("train", "finetune") for head in MORE]
+    assert sorted(project.repro()) == sorted([*more, "evaluate"])
+    metrics = project.json("evaluation/metrics.json")
+    for stage in ("train", "finetune"):
+        assert len(metrics["pairs"][stage]) == 10
+        sizes = {
+            head: metrics["models"][f"{stage}-{head}"]["head_parameters"]
+            for head in (*HEADS, *MORE)
+        }
+        assert sizes["linear"] < min(sizes["spinal"], sizes["dense"])
+        assert abs(sizes["matched"] - sizes["spinal"]) < abs(sizes["dense"] - sizes["spinal"])
+    accuracies = [model["accuracy"]["mean"] for model in metrics["models"].values()]
+    assert len(accuracies) == 10
+    report = (project.path / "evaluation/report.html").read_text(encoding="utf-8")
+    for head in (*HEADS, *MORE):
+        assert f"train-{head}" in report
 
 
 def test_a_second_repro_runs_nothing(finished: Project) -> None:

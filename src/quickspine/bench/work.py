@@ -1,54 +1,10 @@
-"""What a network has to compute, counted from the model itself: its multiply-adds."""
+"""What a step of training has to compute and to move, counted from the layers of the model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from math import prod
 
-import keras
-
-
-@dataclass(frozen=True)
-class Product:
-    """One layer as a product of matrices: for a drawing [positions, fan_in] × [fan_in, units].
-
-    Attributes:
-        name: of the layer.
-        positions: of its output map; 1 of a linear layer.
-        fan_in: products that are summed for one output.
-        units: outputs at a position.
-    """
-
-    name: str
-    positions: int
-    fan_in: int
-    units: int
-
-    @property
-    def multiply_adds(self) -> int:
-        """Of one drawing, forward."""
-        return self.positions * self.fan_in * self.units
-
-    @property
-    def outputs(self) -> int:
-        """How many numbers it makes of one drawing."""
-        return self.positions * self.units
-
-
-def products(model: keras.Model) -> list[Product]:
-    """The convolutions and linear layers of a model, in its order."""
-    found = []
-    for layer in model._flatten_layers(include_self=False):
-        if isinstance(layer, keras.layers.Conv2D):
-            positions = prod(layer.output.shape[1:-1])
-        elif isinstance(layer, keras.layers.Dense):
-            positions = 1  # of flat features
-        else:
-            continue
-        *inputs, units = layer.kernel.shape
-        found.append(Product(layer.name, positions, prod(inputs), units))
-    return found
+from quickspine.nets.products import Product
 
 
 def training_multiply_adds(layers: Iterable[Product]) -> int:

@@ -55,8 +55,10 @@ class Reliability:
             self.right + other.right,
         )
 
-    def _mean(self, sums: npt.NDArray[np.float64] | npt.NDArray[np.int64]) -> Floats:
-        mean = np.full(len(sums), np.nan)
+    def _mean(
+        self, sums: npt.NDArray[np.float64] | npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
+        mean: npt.NDArray[np.float64] = np.full(len(sums), np.nan)
         np.divide(sums, self.drawings, out=mean, where=self.drawings > 0)
         return mean
 
@@ -92,7 +94,7 @@ def reliability(logits: Floats, labels: Ints, bins: int = BINS) -> Reliability:
     place = np.searchsorted(inner, sure, side="left")  # a bin holds its upper edge
     return Reliability(
         np.bincount(place, minlength=bins),
-        np.bincount(place, weights=sure, minlength=bins),
+        np.bincount(place, weights=sure, minlength=bins).astype(np.float64),
         np.bincount(place[right], minlength=bins),
     )
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
 from quickspine.dataset.reader import RecordSet
-from quickspine.evaluation import figures, report
+from quickspine.evaluation import costs, figures, predictions, report
 from quickspine.evaluation.comparison import DataInfo, summarise
+from quickspine.evaluation.metrics import ModelRun
 from quickspine.evaluation.models import answer, labels_of
 from quickspine.evaluation.trained import Trained
 from quickspine.files import whole_folder, write_json
@@ -50,10 +50,13 @@ def evaluate(
     labels = labels_of(records)
     logits = len(labels) * len(records.categories) * 4
     need_space(place, len(trained) * logits + FIGURES, "train fewer seeds")
-    runs = []
+    runs: list[ModelRun] = []
     for model in tqdm(trained, desc="evaluate", unit="model", leave=False, disable=None):
         keras.utils.clear_session()
-        runs.append(answer(model, records, params.evaluate.latency_repeats))
+        # Seeds of a head are networks of one shape: large batches are timed once.
+        first = all((run.stage, run.head) != (model.stage, model.head) for run in runs)
+        timed = costs.BATCHES if first else costs.BATCHES[:1]
+        runs.append(answer(model, records, params.evaluate.latency_repeats, timed))
     manifest = records.manifest
     data: DataInfo = {
         "source": manifest["source"],
@@ -68,11 +71,8 @@ def evaluate(
     metrics = summarise(runs, labels, records.categories, data, params.evaluate)
     with whole_folder(place) as folder:
         write_json(folder / "metrics.json", metrics)
-        answers: dict[str, Any] = {f"logits_{run.name}": run.logits for run in runs}
-        digests = np.array([records.digest, *(model.digest for model in trained)])
-        names = np.array(["data", *(run.name for run in runs)])
-        answers |= {"labels": labels, "names": names, "digests": digests}
-        np.savez(folder / "predictions.npz", **answers)
+        digests = {run.name: model.digest for run, model in zip(runs, trained, strict=True)}
+        predictions.write(folder, runs, labels, records.digest, digests)
         drawn = figures.write(folder / "plots", runs, labels, records.categories, metrics)
         facts = {
             "command": "dvc repro",
@@ -94,5 +94,6 @@ def _own(metrics: dict[str, Any], model: Trained, params: Params) -> dict[str, f
         "test_accuracy": whole["accuracy"]["runs"][position],
         f"test_{top}": whole[top]["runs"][position],
         "test_loss": whole["loss"]["runs"][position],
+        "test_calibration_error": whole["calibration_error"]["runs"][position],
         "latency_ms": whole["latency_ms"],
     }

@@ -19,6 +19,39 @@ Bools = npt.NDArray[np.bool_]
 ROWS = 4096  # turned into float64 at once
 
 
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds to answer."""
+
+    median_ms: float
+    p95_ms: float  # 95 % of the answers took no longer
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a model costs.
+
+    Args:
+        parameters: trainable ones of the whole model.
+        head_parameters: of the head alone.
+        multiplications: multiply-adds for one drawing, of convolutions and linear layers.
+        head_multiplications: of the head alone.
+        weights_bytes: of all weights in float32.
+        activations_bytes: the most that one layer reads and makes of one drawing, in float32.
+        latency: by the number of drawings at once; at least for 1.
+        training_seconds: what its training took; None where it was not trained here.
+    """
+
+    parameters: int
+    head_parameters: int
+    multiplications: int
+    head_multiplications: int
+    weights_bytes: int
+    activations_bytes: int
+    latency: Mapping[int, Latency]
+    training_seconds: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class ModelRun:
     """One trained model, and what it answered on the test split.
@@ -28,9 +61,8 @@ class ModelRun:
         head: the name of its head.
         seed: the seed it was trained with.
         logits: float32 [N, C], one row a test drawing, in the order of the labels.
-        parameters: trainable parameters of the whole model.
-        head_parameters: trainable parameters of the head alone.
-        latency_ms: milliseconds for one drawing.
+        costs: what it costs.
+        validation_accuracy: of its best epoch, 0…1: what it was chosen by.
         history: one mapping an epoch, in order, with `epoch`, `loss`, `accuracy`, `val_loss`,
             `val_accuracy` and `learning_rate`; what is missing or None is left out of the plots.
 
@@ -43,9 +75,8 @@ class ModelRun:
     head: str
     seed: int
     logits: Floats
-    parameters: int
-    head_parameters: int
-    latency_ms: float
+    costs: Costs
+    validation_accuracy: float
     history: Sequence[Mapping[str, Any]]
 
     def __post_init__(self) -> None:

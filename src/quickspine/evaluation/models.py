@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -13,15 +12,22 @@ from numpy.typing import NDArray
 
 from quickspine.dataset.reader import RecordSet
 from quickspine.errors import WrongInputError
-from quickspine.evaluation.metrics import ModelRun
+from quickspine.evaluation import costs
+from quickspine.evaluation.metrics import Costs, ModelRun
 from quickspine.evaluation.trained import Trained
 from quickspine.training.model_file import load
 
-WARM_UP = 5  # predictions before the timed ones
 
+def answer(
+    trained: Trained, records: RecordSet, repeats: int, timed: Sequence[int] = (1,)
+) -> ModelRun:
+    """Load a model, let it answer the test split, count its costs and time it.
 
-def answer(trained: Trained, records: RecordSet, repeats: int) -> ModelRun:
-    """Load a model, let it answer the test split, and time it on one drawing.
+    Args:
+        trained: which.
+        records: the data.
+        repeats: timed answers.
+        timed: numbers of drawings at once to time it on.
 
     Raises:
         WrongInputError: if the model cannot be loaded or is for other categories.
@@ -40,9 +46,8 @@ def answer(trained: Trained, records: RecordSet, repeats: int) -> ModelRun:
         head=trained.head,
         seed=trained.seed,
         logits=np.concatenate(batches).astype(np.float32),
-        parameters=int(trained.metrics["parameters"]),
-        head_parameters=int(trained.metrics["head_parameters"]),
-        latency_ms=latency_ms(model, records.shape, repeats),
+        costs=_costs(trained, model, records.shape, repeats, timed),
+        validation_accuracy=float(trained.metrics["val_accuracy"]),
         history=trained.history,
     )
 
@@ -64,18 +69,24 @@ def _check_ends(model: keras.Model, records: RecordSet, path: Path, remedy: str)
         )
 
 
-def latency_ms(model: keras.Model, shape: tuple[int, int, int], repeats: int) -> float:
-    """Median milliseconds from one drawing to its logits, after a warm-up."""
-    signature = [tf.TensorSpec((1, *shape), tf.uint8)]
-    one = tf.function(lambda image: model(image, training=False), input_signature=signature)
-    image = tf.zeros((1, *shape), tf.uint8)
-    times = []
-    for repeat in range(WARM_UP + repeats):
-        start = time.perf_counter()
-        one(image).numpy()
-        if repeat >= WARM_UP:
-            times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1000
+def _costs(
+    trained: Trained,
+    model: keras.Model,
+    shape: tuple[int, int, int],
+    repeats: int,
+    timed: Sequence[int],
+) -> Costs:
+    weights, activations = costs.memory(model)
+    return Costs(
+        parameters=int(trained.metrics["parameters"]),
+        head_parameters=int(trained.metrics["head_parameters"]),
+        multiplications=costs.multiplications(model),
+        head_multiplications=costs.multiplications(model.get_layer("head")),
+        weights_bytes=weights,
+        activations_bytes=activations,
+        latency={count: costs.latency(model, shape, count, repeats) for count in timed},
+        training_seconds=trained.seconds,
+    )
 
 
 def labels_of(records: RecordSet) -> NDArray[np.int64]:

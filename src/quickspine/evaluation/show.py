@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from quickspine.errors import WrongInputError
-from quickspine.evaluation import summary
+from quickspine.evaluation import predictions, summary
 from quickspine.files import read_json
-from quickspine.stage import EVALUATION
+from quickspine.stage import EVALUATION, MODELS, RECORDS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -20,17 +20,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.parse_args(arguments)
     try:
-        print(shown(EVALUATION))
+        print(shown(EVALUATION, RECORDS, MODELS))
     except WrongInputError as error:
         print(f"report: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def shown(folder: Path) -> str:
+def shown(folder: Path, records: Path, models: Path) -> str:
     """The words of `metrics.json` in `folder`, and the place of `report.html` there.
 
     Raises:
-        WrongInputError: if one of the two is missing, or the first is damaged.
+        WrongInputError: if a file of it is missing or damaged, or it is of other data or models
+            than those in `records` and `models` now.
     """
     metrics, report = folder / "metrics.json", folder / "report.html"
     for path in (metrics, report):
@@ -42,6 +43,7 @@ def shown(folder: Path) -> str:
         raise WrongInputError(
             f"{metrics}: damaged ({error!r}); run: dvc repro -f evaluate"
         ) from None
+    predictions.check(folder, records, models)
     return f"{words}\nreport: {report}"
 
 

@@ -24,7 +24,7 @@ def words(metrics: dict[str, Any]) -> str:
         low, high = found["ci95"]
         lines.append(
             f"  {stage}: spinal - dense {found['accuracy_difference'] * 100:+.2f} points "
-            f"[{low * 100:+.2f}, {high * 100:+.2f}], p = {found['p_value']:.3g}: {found['verdict']}"
+            f"[{low * 100:+.2f}, {high * 100:+.2f}], p = {found['p_holm']:.3g}: {found['verdict']}"
         )
     return "\n".join(lines)
 

@@ -14,6 +14,7 @@ from quickspine.checked import Facts, checked
 from quickspine.errors import WrongInputError
 from quickspine.files import read_json, sha256
 from quickspine.params import Params
+from quickspine.training.taken import taken
 
 Stage = Literal["train", "finetune"]
 STAGES: tuple[Stage, ...] = ("train", "finetune")
@@ -21,6 +22,7 @@ MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 MAX_HISTORY = 64 << 20  # bytes; a hundred for each of 100,000 epochs are a tenth of that
 
 Parameters = Annotated[int, Field(ge=1, le=2**53)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Metrics(Facts):
@@ -33,6 +35,8 @@ class Metrics(Facts):
     model_digest: str
     parameters: Parameters
     head_parameters: Parameters
+    val_accuracy: Share
+    val_loss: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Trained:
     folder: Path
     metrics: dict[str, Any]
     history: list[dict[str, Any]]
+    seconds: float | None = None  # what its training took, where that is known
 
     @property
     def digest(self) -> str:
@@ -85,7 +90,8 @@ def _open(stage: Stage, head: str, seed: int, models: Path, data_digest: str) ->
         raise WrongInputError(f"{file}: not the model that was trained; run: dvc repro -f {name}")
     if metrics.data_digest != data_digest:
         raise WrongInputError(f"{file}: trained on other drawings; run: dvc repro {name}")
-    return Trained(stage, head, seed, folder, values, _history(folder / "history.csv", name))
+    history = _history(folder / "history.csv", name)
+    return Trained(stage, head, seed, folder, values, history, taken(metrics.model_digest))
 
 
 def _history(path: Path, made_by: str) -> list[dict[str, Any]]:

@@ -113,11 +113,13 @@ def finetune(
     first = phase("head", alone, pooled, chosen.head_epochs)
     alone.set_weights(first.weights)
     history, best = [("head", entry) for entry in first.history], first.best
+    seconds = first.seconds
     if chosen.epochs and chosen.unfrozen_blocks:
         before = together.get_weights()
         second = phase("blocks", together, maps, chosen.epochs)
         later = [{**e, "epoch": e["epoch"] + chosen.head_epochs} for e in second.history]
         history += [("blocks", entry) for entry in later]
+        seconds += second.seconds
         better = merit(second.best) > merit(best)
         together.set_weights(second.weights if better else before)
         if better:
@@ -125,7 +127,7 @@ def finetune(
     tail.set_weights(blocks.get_weights())
     final = finetuned.head_on(backbone.outputs[0], chosen, head, classes, seed)
     final.set_weights(layer.get_weights())
-    return Outcome(finetuned.assemble(front, backbone, final), best, history, facts)
+    return Outcome(finetuned.assemble(front, backbone, final), best, history, facts, seconds)
 
 
 def _frozen(

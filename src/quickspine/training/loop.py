@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,7 @@ class Fitted:
     weights: Weights
     best: Epoch
     history: list[Epoch]
+    seconds: float  # of the loop, those before a kill included
 
 
 def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
@@ -85,6 +87,7 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
         task.checkpoint.make_sure_of_room(state)
         progress = task.checkpoint.restore(state)
     progress = progress or Progress()
+    began = time.monotonic() - progress.seconds
     for entry in progress.history:
         report(entry)
     step = compiled_step(model, optimizer, device)
@@ -94,6 +97,7 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
         # What was interrupted between a step and the note of it is not worth keeping.
         taken = int(keras.ops.convert_to_numpy(optimizer.iterations))
         if task.checkpoint is not None and taken == progress.total:
+            progress.seconds = time.monotonic() - began
             task.checkpoint.write(state, progress)
 
     with contextlib.closing(device.batches(_data(task, progress))) as batches:
@@ -113,7 +117,8 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
                 keep()
                 raise
             report(entry)
-    return Fitted(progress.weights, progress.best, progress.history)
+    seconds = time.monotonic() - began
+    return Fitted(progress.weights, progress.best, progress.history, seconds)
 
 
 def _data(task: Task, progress: Progress) -> Any:

@@ -25,12 +25,14 @@ class Outcome:
         best: that epoch's entry.
         history: (phase, entry) for every epoch.
         facts: stage, head, seed, digests and the like, for `metrics.json`.
+        seconds: what it took; in none of the outputs, which are equal for equal trainings.
     """
 
     model: keras.Model
     best: Epoch
     history: list[tuple[str, Epoch]]
     facts: dict[str, Any]
+    seconds: float
 
 
 def write(outcome: Outcome, place: Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Progress:
         best: the best of them by validation, and `weights`, the network's at its end.
         waited: epochs without a better validation accuracy.
         stopped: whether early stopping ended it.
+        seconds: what it took until it was last kept, earlier processes included.
     """
 
     epoch: int = 0
@@ -39,6 +40,7 @@ class Progress:
     weights: Weights = field(default_factory=list)
     waited: int = 0
     stopped: bool = False
+    seconds: float = 0.0
 
     @property
     def steps(self) -> int:

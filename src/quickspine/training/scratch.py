@@ -82,7 +82,8 @@ def train(
     keras.config.set_dtype_policy("float32")
     final = build(tuned=False)
     final.set_weights(fitted.weights)
-    return Outcome(final, fitted.best, [("train", entry) for entry in fitted.history], facts)
+    history = [("train", entry) for entry in fitted.history]
+    return Outcome(final, fitted.best, history, facts, fitted.seconds)
 
 
 def schedule(train: Train, steps: int) -> Schedule:

@@ -11,7 +11,7 @@ from quickspine.dataset.reader import RecordSet
 from quickspine.params import Params
 from quickspine.space import need_space
 from quickspine.tracking import tracked_run
-from quickspine.training import devices, finetune, outputs, scratch
+from quickspine.training import devices, finetune, outputs, scratch, taken
 from quickspine.training.checkpoints import Checkpoints
 from quickspine.training.progress import Epoch
 
@@ -69,9 +69,11 @@ def run(
             outcome = finetune.finetune(params, head, seed, records, device, report, checkpoints)
         records.check_unchanged()
         metrics = outputs.write(outcome, place)
+        taken.keep(metrics["model_digest"], outcome.seconds)
         tracked.set_tags({"resumed": checkpoints.resumed})
         names = ("parameters", "head_parameters", "best_epoch")
-        tracked.log_metrics({name: metrics[name] for name in names})
+        costs = {name: metrics[name] for name in names}
+        tracked.log_metrics({**costs, "training_seconds": outcome.seconds})
         tracked.log_model(place, input_shape=records.shape, classes=len(records.categories))
     checkpoints.remove()  # last: a kill until here costs no training
     return metrics

@@ -129,7 +129,7 @@ def program(name: str) -> Any:
 
 def test_the_keras_peer_trains_the_same_network(params: Any) -> None:
     from quickspine.bench import trainer
-    from quickspine.bench.work import products
+    from quickspine.nets.products import products
 
     theirs = program("keras_vgg5").network()
     ours = trainer.build(params.train.model_copy(update={"width": 1.0}), "spinal")

@@ -4,7 +4,8 @@ import keras
 import pytest
 
 from quickspine.bench import trainer
-from quickspine.bench.work import CROSSINGS, products, training_bytes, training_multiply_adds
+from quickspine.bench.work import CROSSINGS, training_bytes, training_multiply_adds
+from quickspine.nets.products import products
 from quickspine.params import Params
 
 

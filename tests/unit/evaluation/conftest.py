@@ -12,6 +12,7 @@ import pytest
 from quickspine.evaluation.comparison import DataInfo
 from quickspine.evaluation.metrics import ModelRun
 from quickspine.params import Evaluate
+from tests.unit.evaluation.answers import costs, run_of
 
 CATEGORIES = ("cat", "ice cream", "zigzag", "key")
 
@@ -36,7 +37,8 @@ def _run(stage: Any, head: str, seed: int, labels: Any, share: float, classes: i
     right = generator.random(len(labels)) < share
     logits[np.arange(len(labels)), labels] += np.where(right, 8, 0).astype(np.float32)
     size = {"dense": 9200, "spinal": 7850}.get(head, 1000)
-    return ModelRun(stage, head, seed, logits, 200_000 + size, size, 3 + seed / 10, _history(head))
+    spent = costs(size, 3 + seed / 10, backbone=200_000)
+    return run_of(stage, head, seed, logits, _history(head), spent, 0.8 + seed / 100)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 
 from quickspine.errors import WrongInputError
 from quickspine.evaluation import metrics
+from quickspine.evaluation.calibration import expected_calibration_error
 from quickspine.evaluation.comparison import summarise
+from quickspine.evaluation.statistics.paired import holm
 from quickspine.params import Evaluate
 
 
@@ -30,13 +33,19 @@ def test_the_contract(make: Any, evaluate: Evaluate) -> None:
     assert model["seeds"] == [1, 2, 3]
     assert model["head_parameters"] == 7850
     assert model["parameters"] == 207_850
-    assert model["latency_ms"] == 3.2
+    assert model["latency_ms"] == model["latency"]["1"]["median_ms"] == 3.2
+    assert model["latency"]["256"] == {"median_ms": 32.0, "p95_ms": 38.4}
+    assert model["memory"] == {"weights_bytes": 4 * 207_850, "activations_bytes": 100_352}
+    assert model["head_multiplications"] == 7850
+    assert model["training_seconds"] == 23.2
+    assert model["validation_accuracy"]["runs"] == [0.81, 0.82, 0.83]
     for stage in ("train", "finetune"):
         comparison = found["comparisons"][stage]
         assert set(comparison) == {
-            "accuracy_difference", "ci95", "p_value", "error_reduction", "verdict", "seeds",
-            "resampled",
+            "accuracy_difference", "ci95", "p_value", "p_bootstrap", "p_holm", "error_reduction",
+            "verdict", "seeds", "resampled", "mcnemar", "needed",
         }  # fmt: skip
+        assert found["pairs"][stage] == {"spinal-dense": comparison}
         dense, spinal = (
             found["models"][f"{stage}-{head}"]["accuracy"]["mean"] for head in ("dense", "spinal")
         )
@@ -67,13 +76,80 @@ def test_plain_json_that_is_the_same_each_time(make: Any, evaluate: Evaluate) ->
     assert one == two
 
 
-def test_comparisons_depend_on_neither_order_nor_neighbours(make: Any, evaluate: Evaluate) -> None:
+def test_comparisons_do_not_depend_on_the_order_of_the_runs(make: Any, evaluate: Evaluate) -> None:
     case = make()
     whole = summary(case, evaluate)["comparisons"]
     case.runs.reverse()
     assert summary(case, evaluate)["comparisons"] == whole
+
+
+def test_neighbours_change_what_is_corrected_for_them_alone(make: Any, evaluate: Evaluate) -> None:
+    case = make()
+    whole = summary(case, evaluate)["comparisons"]["finetune"]
     case.runs = [run for run in case.runs if run.stage == "finetune"]
-    assert summary(case, evaluate)["comparisons"] == {"finetune": whole["finetune"]}
+    alone = summary(case, evaluate)["comparisons"]["finetune"]
+    corrected = ("p_holm", "verdict", "needed")
+    assert {key: value for key, value in alone.items() if key not in corrected} == {
+        key: value for key, value in whole.items() if key not in corrected
+    }
+    assert alone["p_holm"] == max(alone["p_value"], alone["p_bootstrap"]) <= whole["p_holm"]
+
+
+def test_every_pair_of_heads_the_later_minus_the_earlier(make: Any, evaluate: Evaluate) -> None:
+    case = make(heads=("spinal", "dense", "progressive", "linear", "matched"))
+    found = summary(case, evaluate)
+    assert set(found["pairs"]["train"]) == {
+        "progressive-spinal", "progressive-matched", "progressive-dense", "progressive-linear",
+        "spinal-matched", "spinal-dense", "spinal-linear",
+        "matched-dense", "matched-linear", "dense-linear",
+    }  # fmt: skip
+    assert found["comparisons"]["train"] == found["pairs"]["train"]["spinal-dense"]
+    every = [pair for of_stage in found["pairs"].values() for pair in of_stage.values()]
+    claims = [max(pair["p_value"], pair["p_bootstrap"]) for pair in every]
+    assert [pair["p_holm"] for pair in every] == pytest.approx(holm(claims), rel=1e-5)
+    for stage, of_stage in found["pairs"].items():
+        for name, pair in of_stage.items():
+            first, second = (
+                found["models"][f"{stage}-{head}"]["accuracy"] for head in name.split("-")
+            )
+            assert pair["accuracy_difference"] == pytest.approx(
+                first["mean"] - second["mean"], abs=2e-6
+            )
+            for each, one, other in zip(
+                pair["mcnemar"], first["runs"], second["runs"], strict=True
+            ):
+                assert (each["better"] - each["worse"]) / 100 == pytest.approx(one - other)
+            assert [each["seed"] for each in pair["mcnemar"]] == [1, 2, 3]
+
+
+def test_what_a_training_took_is_unknown_where_one_was_restored(
+    make: Any, evaluate: Evaluate
+) -> None:
+    case = make(stages=("train",))
+    last = case.runs[-1]
+    restored = dataclasses.replace(last.costs, training_seconds=None)
+    case.runs[-1] = dataclasses.replace(last, costs=restored)
+    models = summary(case, evaluate)["models"]
+    assert models["train-dense"]["training_seconds"] == 23.2
+    assert models["train-spinal"]["training_seconds"] is None
+
+
+def test_a_batch_timed_with_one_seed_alone_is_there(make: Any, evaluate: Evaluate) -> None:
+    case = make(stages=("train",), heads=("dense",))
+    for position in (1, 2):
+        run = case.runs[position]
+        single = dataclasses.replace(run.costs, latency={1: run.costs.latency[1]})
+        case.runs[position] = dataclasses.replace(run, costs=single)
+    latency = summary(case, evaluate)["models"]["train-dense"]["latency"]
+    assert latency["256"]["median_ms"] == 31
+    assert latency["1"]["median_ms"] == 3.2
+
+
+def test_calibration_is_measured_by_seed(make: Any, evaluate: Evaluate) -> None:
+    case = make(stages=("train",))
+    found = summary(case, evaluate)["models"]["train-dense"]["calibration_error"]
+    want = [expected_calibration_error(run.logits, case.labels) for run in case.runs[:3]]
+    assert found["runs"] == pytest.approx(want, abs=1e-6)
 
 
 def test_another_seed_resamples_otherwise(make: Any, evaluate: Evaluate) -> None:
@@ -111,11 +187,12 @@ def test_another_confidence_adds_its_interval(make: Any, evaluate: Evaluate) -> 
 
 
 @pytest.mark.parametrize("heads", [("dense",), ("spinal", "linear")])
-def test_a_head_alone_is_measured_but_not_compared(
+def test_without_both_heads_there_is_no_answer_to_the_question(
     heads: tuple[str, ...], make: Any, evaluate: Evaluate
 ) -> None:
     found = summary(make(heads=heads), evaluate)
     assert found["comparisons"] == {}
+    assert list(found["pairs"]["train"]) == (["spinal-linear"] if len(heads) == 2 else [])
     assert len(found["models"]) == 2 * len(heads)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import h5py
 import keras
@@ -28,7 +29,7 @@ from quickspine.evaluation.trained import find
 from quickspine.files import sha256
 from quickspine.nets import parts, scratch
 from quickspine.nets.heads import SpinalHead
-from quickspine.params import Params
+from quickspine.params import Head, Params
 from quickspine.training.model_file import MEMBERS, load, save
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -62,7 +63,12 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save(network(), folder / "model.keras")
         (folder / "history.csv").write_text(HISTORY + ROW)
         metrics: dict[str, Any] = {"stage": stage, "head": "spinal", "seed": 1, "data_digest": DATA}
-        metrics |= {"parameters": 500, "head_parameters": 400, "val_accuracy": 0.5}
+        metrics |= {
+            "parameters": 500,
+            "head_parameters": 400,
+            "val_accuracy": 0.5,
+            "val_loss": 1.25,
+        }
         metrics["model_digest"] = sha256(folder / "model.keras")
         (folder / "metrics.json").write_text(json.dumps(metrics))
     return place
@@ -148,7 +154,10 @@ STRANGE = [
     *(None, True, 0, -1, 2, 1.5, 10**30, float("nan"), "", "x", "1", "dense", "../x", "\ud800"),
     *([], {}, [1], {"a": 1}, "x" * 10_000, "\x1b[2J", "0" * 64),
 ]
-READ = ("stage", "head", "seed", "data_digest", "model_digest", "parameters", "head_parameters")
+READ = (
+    *("stage", "head", "seed", "data_digest", "model_digest"),
+    *("parameters", "head_parameters", "val_accuracy", "val_loss"),
+)
 
 
 @settings(max_examples=150)
@@ -183,9 +192,12 @@ def test_any_edit_of_the_metrics_is_refused_or_harmless(
         assert len(message) < 1000
         return
     found = find(tiny, models_folder, DATA)[0].metrics
-    same = [name for name in READ if name not in ("parameters", "head_parameters")]
+    numbers = ("parameters", "head_parameters", "val_accuracy", "val_loss")
+    same = [name for name in READ if name not in numbers]
     assert [found[name] for name in same] == [original[name] for name in same]
-    assert all(type(found[name]) is int and found[name] > 0 for name in READ[-2:])
+    assert all(type(found[name]) is int and found[name] > 0 for name in numbers[:2])
+    assert 0 <= found["val_accuracy"] <= 1
+    assert math.isfinite(found["val_loss"])
 
 
 @pytest.mark.parametrize(
@@ -489,7 +501,7 @@ def test_no_payload_in_a_configuration_reaches_keras(
 
 
 def test_all_that_our_networks_are_made_of_is_known(params: Params) -> None:
-    for head in ("dense", "spinal", "linear"):
+    for head in get_args(Head):
         for start in ("pytorch", "keras"):
             train = params.train.model_copy(update={"width": 0.03, "initialisation": start})
             model = scratch.build(train, head, classes=3, seed=1, shape=(16, 16, 1))

@@ -23,5 +23,6 @@ def test_a_run_gets_the_numbers_of_its_own_seed(
             "test_accuracy": whole["accuracy"]["runs"][position],
             "test_top2_accuracy": whole["top2_accuracy"]["runs"][position],
             "test_loss": whole["loss"]["runs"][position],
+            "test_calibration_error": whole["calibration_error"]["runs"][position],
             "latency_ms": whole["latency_ms"],
         }

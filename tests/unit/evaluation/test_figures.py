@@ -16,6 +16,7 @@ from quickspine.evaluation import charts, figures
 from quickspine.evaluation.comparison import summarise
 from quickspine.evaluation.metrics import ModelRun
 from quickspine.params import Evaluate
+from tests.unit.evaluation.answers import run_of
 
 
 def write(place: Path, case: Any, evaluate: Evaluate) -> dict[str, str]:
@@ -148,7 +149,7 @@ def test_odd_histories(make: Any, evaluate: Evaluate, tmp_path: Path) -> None:
     first, second = case.runs
 
     def with_history(run: ModelRun, history: list[dict[str, Any]]) -> ModelRun:
-        return ModelRun(run.stage, run.head, run.seed, run.logits, 1, 1, 1.0, history)
+        return run_of(run.stage, run.head, run.seed, run.logits, history)
 
     short = with_history(second, [{"epoch": 1, "loss": 0.5, "val_accuracy": None}])
     case.runs = [first, short]
@@ -165,7 +166,7 @@ def test_odd_histories(make: Any, evaluate: Evaluate, tmp_path: Path) -> None:
 def test_means_are_of_epochs_that_all_seeds_reached(make: Any) -> None:
     case = make(seeds=(1, 2), stages=("train",), heads=("dense",))
     first, second = case.runs
-    cut = ModelRun("train", "dense", 2, second.logits, 1, 1, 1.0, second.history[:2])
+    cut = run_of("train", "dense", 2, second.logits, second.history[:2])
     axes = charts.curves([first, cut]).axes[0]
     lengths = [len(line.get_xdata()) for line in axes.get_lines()]  # type: ignore[arg-type]
     assert lengths == [4, 2, 2]
@@ -184,6 +185,6 @@ def test_mean_confusion_by_hand(make: Any) -> None:
     labels = np.array([0, 0, 1])
     right = np.array([[9, 0, 0], [9, 0, 0], [0, 9, 0]], np.float32)
     wrong = np.array([[9, 0, 0], [0, 9, 0], [9, 0, 0]], np.float32)
-    runs = [ModelRun("train", "dense", s, x, 1, 1, 1.0, []) for s, x in enumerate((right, wrong))]
+    runs = [run_of("train", "dense", s, x) for s, x in enumerate((right, wrong))]
     found = charts.mean_confusion(runs, labels)
     assert found.tolist() == [[0.75, 0.25, 0], [0.5, 0.5, 0], [0, 0, 0]]

@@ -10,7 +10,7 @@ from sklearn import metrics as reference
 
 from quickspine.errors import WrongInputError
 from quickspine.evaluation import metrics
-from quickspine.evaluation.metrics import ModelRun
+from tests.unit.evaluation.answers import run_of
 
 LOGITS = np.array([[2, 1, 0], [0, 3, 1], [1, 0, 5], [4, 0, 1]], np.float32)
 LABELS = np.array([0, 1, 1, 2])
@@ -111,6 +111,6 @@ def test_what_does_not_fit_is_refused(measure: Any, logits: Any, labels: Any) ->
 def test_a_diverged_run_is_named() -> None:
     logits = np.array([[0, np.nan]], np.float32)
     with pytest.raises(WrongInputError, match=r"models/train-dense-7.*train\.learning_rate"):
-        ModelRun("train", "dense", 7, logits, 1, 1, 1.0, [])
+        run_of("train", "dense", 7, logits)
     with pytest.raises(ValueError, match="int64"):
-        ModelRun("train", "dense", 7, np.zeros((1, 2), np.int64), 1, 1, 1.0, [])
+        run_of("train", "dense", 7, np.zeros((1, 2), np.int64))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quickspine.evaluation import show, summary
+from quickspine.evaluation import predictions, show, summary
 from quickspine.evaluation.comparison import summarise
 from quickspine.files import write_json
 from quickspine.params import Evaluate
@@ -23,7 +24,22 @@ def evaluation(
     metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
     write_json(Path("evaluation/metrics.json"), metrics)
     Path("evaluation/report.html").write_text("<!doctype html>", encoding="utf-8")
+    models = {run.name: sha256_of(run.name) for run in case.runs}
+    predictions.write(Path("evaluation"), case.runs, case.labels, sha256_of("data"), models)
     return metrics
+
+
+def sha256_of(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def left(records: str | None = "data", model: str | None = "train-dense-1") -> None:
+    """What the stages before left: records, and one model."""
+    if records:
+        write_json(Path("data/records/manifest.json"), {"digest": sha256_of(records)})
+    if model:
+        facts = {"model_digest": sha256_of(model)}
+        write_json(Path("models/train-dense-1/metrics.json"), facts)
 
 
 def refused(capsys: pytest.CaptureFixture[str]) -> str:
@@ -43,7 +59,35 @@ def test_the_result_and_the_place_of_the_report(
     assert capsys.readouterr() == (expected, "")
 
 
-@pytest.mark.parametrize("name", ["metrics.json", "report.html"])
+def test_what_it_is_about_may_be_there_or_not(
+    evaluation: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    left()
+    show.main([])
+    assert capsys.readouterr().out.startswith(summary.words(evaluation))
+
+
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        ({"records": "other"}, "answers about other drawings"),
+        ({"model": "other"}, "answers of another train-dense-1"),
+    ],
+)
+def test_a_result_of_other_data_or_models_is_not_told(
+    evaluation: dict[str, Any],
+    there: dict[str, str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    left(**there)
+    said = refused(capsys)
+    assert said.startswith(f"report: {Path('evaluation/predictions.npz')}: {message} (")
+    assert sha256_of("other")[:12] in said
+    assert said.endswith("run: make repro\n")
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "report.html", "predictions.npz"])
 def test_what_is_missing_is_named(
     evaluation: dict[str, Any], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

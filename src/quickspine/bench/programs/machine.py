@@ -88,10 +88,11 @@ def main() -> None:
     moved = memory(args.mebibytes)
     start_tensorflow()
     from quickspine.bench import trainer, work
+    from quickspine.nets.products import Product, products
 
-    layers = work.products(trainer.build(params, "spinal"))
+    layers = products(trainer.build(params, "spinal"))
 
-    def same(one: work.Product, key: tuple[int, int, int]) -> bool:
+    def same(one: Product, key: tuple[int, int, int]) -> bool:
         return (one.positions, one.fan_in, one.units) == key
 
     whole = sum(layer.multiply_adds for layer in layers)
