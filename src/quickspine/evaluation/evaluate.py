@@ -6,20 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 from tqdm import tqdm
 
 from quickspine.dataset.reader import RecordSet
-from quickspine.evaluation import costs, figures, predictions, report
+from quickspine.evaluation import costs, figures, model_card, pairing, predictions, report
 from quickspine.evaluation.comparison import DataInfo, summarise
+from quickspine.evaluation.evidence import Evidence
+from quickspine.evaluation.examples import collect, pick, positions
 from quickspine.evaluation.metrics import ModelRun
 from quickspine.evaluation.models import answer, labels_of
+from quickspine.evaluation.surroundings import surroundings
 from quickspine.evaluation.trained import Trained
 from quickspine.files import whole_folder, write_json
 from quickspine.params import Params
 from quickspine.space import need_space
 
-FIGURES = 4_000_000  # bytes, at the most, of plots and report
+FIGURES = 16_000_000  # bytes, at the most, of plots, report and model card
 
 
 def evaluate(
@@ -29,7 +31,7 @@ def evaluate(
     place: Path,
     contact_sheet: Path | None = None,
 ) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    """Write `metrics.json`, `predictions.npz`, `plots/` and `report.html` into `place`.
+    """Fill `place`: `metrics.json`, `predictions.npz`, `plots/`, `report.html`, `model-card.md`.
 
     Models run in float32, whatever they were trained in, so that the comparison owes nothing to
     rounding.
@@ -67,21 +69,30 @@ def evaluate(
         "validation": records.examples("validation"),
         "test": records.examples("test"),
     }
-    records.check_unchanged()
     metrics = summarise(runs, labels, records.categories, data, params.evaluate)
+    examples = pick(runs, labels, pairing.main_pairs(metrics))
+    drawings = (images.numpy() for images, _ in records.ordered("test", 256))
+    bitmaps = collect(drawings, positions(examples))
+    records.check_unchanged()
     with whole_folder(place) as folder:
         write_json(folder / "metrics.json", metrics)
         digests = {run.name: model.digest for run, model in zip(runs, trained, strict=True)}
         predictions.write(folder, runs, labels, records.digest, digests)
         drawn = figures.write(folder / "plots", runs, labels, records.categories, metrics)
-        facts = {
-            "command": "dvc repro",
-            "params digest": params.digest(),
-            "data digest": records.digest,
-            "TensorFlow": tf.__version__,
-            "Keras": keras.__version__,
-        }
-        report.write(folder / "report.html", metrics, drawn, data, facts, contact_sheet)
+        known = {"params": params.digest(), "data": records.digest, **digests}
+        report.write(
+            folder / "report.html",
+            Evidence(
+                metrics,
+                drawn,
+                examples,
+                bitmaps,
+                surroundings(),
+                known,
+                None if contact_sheet is None else contact_sheet.read_bytes(),
+            ),
+        )
+        model_card.write(folder / "model-card.md", metrics, params, known)
     return metrics, {model.digest: _own(metrics, model, params) for model in trained}
 
 

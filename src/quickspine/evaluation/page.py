@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1d; --soft: #5d6066; --line: #d9dbe0;
-  --page: #fff; --card: #f5f6f8; --mark: #fff1d6; --edge: #d9961e; }
+  --page: #fff; --card: #f5f6f8; --mark: #fff1d6; --edge: #d9961e; --link: #1f5fa8; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e9e9ec; --soft: #a4a7ae; --line: #3a3d44;
-  --page: #16171a; --card: #202227; --mark: #3a2e14; --edge: #d9961e; } }
+  --page: #16171a; --card: #202227; --mark: #3a2e14; --edge: #d9961e; --link: #8fbdf0; } }
 * { box-sizing: border-box; }
+html { scroll-behavior: smooth; -webkit-text-size-adjust: 100%; }
 body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 62rem; background: var(--page);
   color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: clamp(1.5rem, 5vw, 2.1rem); line-height: 1.15; margin: 0 0 .4rem; }
-h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; }
+h2 { font-size: 1.3rem; line-height: 1.2; margin: 0 0 .3rem; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
+h4 { font-size: .95rem; font-weight: 600; margin: 1rem 0 .3rem; }
 p { margin: .4rem 0; max-width: 44rem; }
-.soft, figcaption { color: var(--soft); }
+a { color: var(--link); }
+body > section { margin-top: 2.2rem; padding-top: 1.2rem; border-top: 1px solid var(--line); }
+.soft, figcaption, .how, small { color: var(--soft); }
+.how { margin: 0 0 .8rem; }
+small { display: block; font-size: .8rem; font-weight: 400; line-height: 1.3; }
 .synthetic { border-left: 4px solid var(--edge); background: var(--mark); padding: .6rem .9rem;
   margin: 1rem 0; max-width: none; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr));
@@ -25,30 +33,66 @@ p { margin: .4rem 0; max-width: 44rem; }
   padding: 1rem 1.1rem; }
 .card h2 { margin: 0; font-size: .85rem; font-weight: 600; color: var(--soft); }
 .card .verdict { font-size: 1.35rem; line-height: 1.25; font-weight: 650; margin: .3rem 0 .6rem; }
+nav { display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; margin: 1.2rem 0; }
+nav a { padding: .25rem 0; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); text-align: left;
   vertical-align: top; }
 th { font-weight: 600; }
-.numbers td, .numbers thead th + th { text-align: right; white-space: nowrap; }
-.numbers th[scope=row] { white-space: nowrap; }
+.numbers { width: auto; min-width: min(100%, 26rem); }
+.numbers td, .numbers thead th + th { text-align: right; white-space: nowrap;
+  padding: .4rem 0 .4rem 1.6rem; }
+.numbers th:first-child { position: sticky; left: 0; background: var(--page);
+  min-width: 8.5rem; max-width: 17rem; }
+.worded td:last-child, .worded thead th:last-child { text-align: left; white-space: normal;
+  min-width: 14rem; }
 .facts th { width: 11rem; color: var(--soft); font-weight: 400; }
 .facts td { overflow-wrap: anywhere; }
+.digests td { font-family: ui-monospace, monospace; font-size: .8rem; }
 figure { margin: 1.2rem 0; }
 figure svg, figure img { display: block; width: 100%; height: auto; }
 figure img { background: #fff; max-width: 40rem; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr));
-  gap: 1rem; }
-.pair figure { margin: 0; }
-.pair svg, .wide svg { min-width: 26rem; }
+.pair, .trio { display: grid; gap: 1rem 1.5rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
+.trio { grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); }
+.pair figure, .trio figure { margin: 0; }
+.matrix svg { min-width: 24rem; }
+.drawings { display: flex; flex-wrap: wrap; gap: .9rem; list-style: none; margin: .6rem 0 1.2rem;
+  padding: 0; }
+.drawings li { width: 8.6rem; font-size: .82rem; line-height: 1.35; }
+.drawings.bare li { width: 5rem; }
+.drawings img { display: block; width: 100%; height: auto; background: #fff; margin-bottom: .3rem;
+  border: 1px solid var(--line); border-radius: .4rem; padding: 4%; }
+.drawings b { display: block; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .4rem;
   padding: .7rem .9rem; overflow-x: auto; }
 @media print { :root { --ink: #000; --soft: #444; --line: #bbb; --page: #fff; --card: #fff;
-  --mark: #fff; } body { max-width: none; padding: 0; font-size: 10pt; }
-  .card, figure, tr { break-inside: avoid; } h2 { break-after: avoid; }
-  .pair { grid-template-columns: 1fr 1fr; } .pair svg, .wide svg { min-width: 0; }
-  .scroll { overflow: visible; } }
+  --mark: #fff; } body { max-width: none; padding: 0; font-size: 9.5pt; }
+  .card, figure, tr, .drawings li { break-inside: avoid; } h2, h3, h4, .how { break-after: avoid; }
+  .pair { grid-template-columns: 1fr 1fr; } .trio { grid-template-columns: 1fr 1fr 1fr; }
+  .matrix svg { min-width: 0; } nav { display: none; } .scroll { overflow: visible; }
+  .numbers td, .numbers thead th + th { padding-left: .7rem; }
+  .drawings li { width: 6.4rem; } .drawings.bare li { width: 4rem; } }
 """
+
+Cell = object | tuple[str, str]  # of a first column also a name with a note below it
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page that says how it is to be read; `body` is markup, the rest text."""
+
+    name: str  # what links point to
+    title: str
+    how: str
+    body: str
+
+    def __str__(self) -> str:
+        return (
+            f'<section id="{escape(self.name)}">\n<h2>{escape(self.title)}</h2>\n'
+            f'<p class="how">{escape(self.how)}</p>\n{self.body}</section>\n'
+        )
 
 
 def escape(value: object) -> str:
@@ -56,12 +100,27 @@ def escape(value: object) -> str:
     return html.escape(str(value))
 
 
+def contents(sections: Iterable[Section]) -> str:
+    """Links to the sections."""
+    links = "\n".join(
+        f'<a href="#{escape(each.name)}">{escape(each.title)}</a>' for each in sections
+    )
+    return f'<nav aria-label="Sections">\n{links}\n</nav>\n'
+
+
+def _name(cell: Cell) -> str:
+    if isinstance(cell, tuple):
+        name, note = cell
+        return f"{escape(name)}<small>{escape(note)}</small>"
+    return escape(cell)
+
+
 def table(
-    caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], kind: str = "numbers"
+    caption: str, head: Sequence[str], rows: Iterable[Sequence[Cell]], kind: str = "numbers"
 ) -> str:
     """A table whose first column names its rows; every cell is escaped."""
     body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>'
+        f'<tr><th scope="row">{_name(name)}</th>'
         + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         + "</tr>\n"
         for name, *cells in rows

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from quickspine.evaluation.comparison import by_model
-from quickspine.evaluation.metrics import Ints, ModelRun, confusion, per_class_accuracy
+from quickspine.evaluation.calibration import Reliability
+from quickspine.evaluation.metrics import Ints, ModelRun
+from quickspine.evaluation.per_category import PerCategory
 
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
@@ -43,16 +44,37 @@ def answers(place: Path, run: ModelRun, labels: Ints, categories: Sequence[str])
     _write(place, ["actual", "predicted"], ((categories[a], categories[p]) for a, p in pairs))
 
 
-def per_category(
-    place: Path, runs: Sequence[ModelRun], labels: Ints, categories: Sequence[str]
-) -> None:
-    """One row a model and category: its test drawings, and the accuracy on them, over all seeds."""
-    rows = []
-    for group in by_model(runs).values():
-        matrix = sum(confusion(run.logits, labels) for run in group[1:]) + confusion(
-            group[0].logits, labels
+def by_category(place: Path, models: Mapping[str, PerCategory], categories: Sequence[str]) -> None:
+    """One row a model and category, over all seeds.
+
+    Its test drawings, the accuracy on them, and the ends of its 95 % (Wilson) interval.
+    """
+    rows = (
+        [*model.split("-", 1), category, *row]
+        for model, found in models.items()
+        for category, *row in zip(
+            categories,
+            found.drawings.tolist(),
+            found.accuracy.tolist(),
+            found.low.tolist(),
+            found.high.tolist(),
+            strict=True,
         )
-        shares, shown = per_class_accuracy(matrix), matrix.sum(axis=1) // len(group)
-        for category, drawings, share in zip(categories, shown, shares, strict=True):
-            rows.append([group[0].stage, group[0].head, category, int(drawings), float(share)])
-    _write(place, ["stage", "head", "category", "drawings", "accuracy"], rows)
+    )
+    _write(place, ["stage", "head", "category", "drawings", "accuracy", "low", "high"], rows)
+
+
+def calibration(place: Path, models: Mapping[str, Reliability]) -> None:
+    """One row a model and bin of confidence that holds answers, over all seeds.
+
+    The ends of the bin, how many answers are in it, their mean confidence and accuracy.
+    """
+    head = ["stage", "head", "low", "high", "answers", "confidence", "accuracy"]
+    rows = []
+    for model, found in models.items():
+        edges = [number / len(found.drawings) for number in range(len(found.drawings) + 1)]
+        columns = found.drawings.tolist(), found.confidence.tolist(), found.accuracy.tolist()
+        for row in zip(edges[:-1], edges[1:], *columns, strict=True):
+            if row[2]:
+                rows.append([*model.split("-", 1), *row])
+    _write(place, head, rows)

@@ -1,0 +1,37 @@
+"""What the report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from quickspine.evaluation.examples import Bitmaps, Examples
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that the report shows; the same evidence gives the same bytes.
+
+    Args:
+        metrics: what `comparison.summarise` returned.
+        figures: name to inline SVG, as `figures.write` returned them; taken as they are.
+        examples: by stage, as `examples.pick` chose them.
+        bitmaps: the drawings of the examples, uint8 [H, W, 1] by position in the test split.
+        environment: what the models were measured on, name to value, in the order to print.
+        digests: sha256 of the params, the data and each model, in the order to print.
+        contact_sheet: a PNG of some drawings, if there is one.
+    """
+
+    metrics: dict[str, Any]
+    figures: Mapping[str, str]
+    examples: Mapping[str, Examples]
+    bitmaps: Bitmaps
+    environment: Mapping[str, object]
+    digests: Mapping[str, str]
+    contact_sheet: bytes | None = field(default=None, repr=False)
+
+    @property
+    def categories(self) -> list[str]:
+        """Names in label order."""
+        return list(self.metrics["data"]["categories"])

@@ -1,0 +1,205 @@
+"""evaluation/model-card.md: what the models are, what they are worth, and what they are not for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from quickspine.dataset import SPLITS
+from quickspine.evaluation import numbers
+from quickspine.evaluation.markdown import escape, listed, table
+from quickspine.evaluation.numbers import SPACE, count, interval, points, spread
+from quickspine.evaluation.pairing import STAGES, is_open, stages
+from quickspine.files import whole_file
+from quickspine.params import Params
+
+NOT_FOR = (
+    "Telling people apart, or anything else about who drew: age, health, mood, origin.",
+    "Judging a person's ability to draw, or a child's development.",
+    "Decisions about safety, health, work, school, money or law.",
+    "Photographs, handwriting, signs, maps or technical drawings: they are none of what it saw.",
+    "Anything outside its categories. It always answers one of them, also to an empty sheet, and "
+    "often with confidence.",
+    "Moderating content: a drawing that should not be shown is answered like any other.",
+)
+
+
+def write(place: Path, metrics: dict[str, Any], params: Params, digests: Mapping[str, str]) -> None:
+    """Write the card, whole or not at all; the same inputs give the same bytes."""
+    with whole_file(place) as partial:
+        partial.write_text(text(metrics, params, digests), encoding="utf-8")
+
+
+def text(metrics: dict[str, Any], params: Params, digests: Mapping[str, str]) -> str:
+    """The card, in Markdown.
+
+    Args:
+        metrics: what `comparison.summarise` returned.
+        params: those the models were trained with.
+        digests: sha256 by name, of params, data and each model.
+    """
+    parts = {
+        "What it is": _what(metrics),
+        "Data": _data(metrics["data"]),
+        "Training": _training(metrics, params),
+        "Results": _results(metrics),
+        "Limits": _limits(metrics),
+        "What it must not be used for": listed(NOT_FOR),
+        "How to load one": _loading(metrics),
+        "Digests": "sha256, to tell whether a file is the one that was measured.\n\n"
+        + table(
+            ["what", "digest"], [(escape(name), f"`{each}`") for name, each in digests.items()]
+        ),
+    }
+    return "# Model card: SpinalNet and dense heads on drawings\n\n" + "\n".join(
+        f"## {title}\n\n{part}" for title, part in parts.items()
+    )
+
+
+def _what(metrics: dict[str, Any]) -> str:
+    names = ", ".join(escape(name) for name in metrics["models"])
+    return (
+        "Networks that answer which of "
+        f"{count(len(metrics['data']['categories']))} categories a small drawing shows. They were "
+        "trained to compare classification heads (the last layers of a network), not as a product. "
+        f"Models: {names}.\n"
+    )
+
+
+def _data(data: dict[str, Any]) -> str:
+    kind = (
+        "**synthetic**: a program drew them, not people" if data["synthetic"] else "drawn by people"
+    )
+    facts = [
+        f"Source: {escape(data['source'])} ({kind}).",
+        *(f"Drawings for {_splits()[split]}: {count(data[split])}." for split in SPLITS),
+        f"Licence: {escape(data['licence'])}",
+        f"Attribution: {escape(data['attribution'])}",
+        f"Categories: {', '.join(map(escape, data['categories']))}",
+    ]
+    return listed(facts)
+
+
+def _splits() -> dict[str, str]:
+    return {"train": "training", "validation": "validation", "test": "testing"}
+
+
+def _training(metrics: dict[str, Any], params: Params) -> str:
+    lines = [
+        f"Heads: {', '.join(map(escape, params.heads))}; each was trained once with each of the "
+        f"seeds {', '.join(map(str, params.seeds))}.",
+    ]
+    told = {"train": _from_scratch, "finetune": _finetuned}
+    lines += [told[stage](params) for stage in stages(metrics)]
+    lines.append(
+        "Every choice (the best epoch, the learning rate) looked at validation drawings; the test "
+        "drawings were answered once."
+    )
+    return listed(lines)
+
+
+def _from_scratch(params: Params) -> str:
+    train, augment = params.train, params.train.augment
+    return (
+        f"train ({STAGES['train']}): backbone {escape(train.backbone)} of width {train.width:g}, "
+        f"{numbers.several(train.epochs, 'epoch')}, batches of {train.batch_size}, Adam at "
+        f"{train.learning_rate:g} ({train.schedule}), dropout {train.dropout:g}. Each training "
+        f"drawing is changed at random: turned by up to {augment.rotation:g}°, moved by up to "
+        f"{100 * augment.shift:g}{SPACE}% of its side, zoomed by up to "
+        f"{100 * augment.zoom:g}{SPACE}%, corners moved by up to "
+        f"{100 * augment.perspective:g}{SPACE}% of half its side."
+    )
+
+
+def _finetuned(params: Params) -> str:
+    tuned = params.finetune
+    weights = tuned.weights if tuned.weights in ("imagenet", "none") else "a file of weights"
+    return (
+        f"finetune ({STAGES['finetune']}): {escape(tuned.backbone)} with the weights "
+        f"{escape(weights)}, drawings resized to {tuned.image_size} pixels a side; "
+        f"{numbers.several(tuned.head_epochs, 'epoch')} of the head alone, Adam at "
+        f"{tuned.head_learning_rate:g}, then {numbers.several(tuned.epochs, 'epoch')} of the head "
+        f"and the last {numbers.several(tuned.unfrozen_blocks, 'block')} at "
+        f"{tuned.learning_rate:g}; batches of {tuned.batch_size}, dropout {tuned.dropout:g}, "
+        "drawings unchanged."
+    )
+
+
+def _results(metrics: dict[str, Any]) -> str:
+    models = metrics["models"]
+    top = next(key for key in next(iter(models.values())) if key.startswith("top"))
+    k = top.removeprefix("top").removesuffix("_accuracy")
+    head = ["model", "accuracy, %", f"95{SPACE}% interval", f"top-{k}, %", "ECE, points",
+            "parameters", "of the head"]  # fmt: skip
+    rows = [
+        (
+            escape(name),
+            spread(model["accuracy"]),
+            interval(model["accuracy"]["ci95"]),
+            spread(model[top]),
+            spread(model["calibration_error"]),
+            count(model["parameters"]),
+            count(model["head_parameters"]),
+        )
+        for name, model in models.items()
+    ]
+    return (
+        f"On {count(metrics['data']['test'])} test drawings; ± is the standard deviation between "
+        "seeds; ECE is the expected calibration error (0 is best).\n\n"
+        + table(head, rows)
+        + "\n"
+        + listed(_verdicts(metrics))
+    )
+
+
+def _verdicts(metrics: dict[str, Any]) -> list[str]:
+    """One line a pair of heads and stage."""
+    lines = []
+    for stage, pairs in metrics["pairs"].items():
+        for pair, found in pairs.items():
+            first, _, second = pair.partition("-")
+            low, high = found["ci95"]
+            line = (
+                f"{stage}, {first} minus {second}: {points(found['accuracy_difference'])} points "
+                f"[{points(low)}, {points(high)}], {numbers.p(found['p_holm'])} (Holm): "
+                f"**{found['verdict']}**."
+            )
+            if is_open((first, second), found):
+                line += f" {found['needed']['words']}"
+            lines.append(line)
+    return lines or ["One head only, so nothing was compared."]
+
+
+def _limits(metrics: dict[str, Any]) -> str:
+    data = metrics["data"]
+    seeds = min(len(model["seeds"]) for model in metrics["models"].values())
+    lines = [
+        f"One dataset ({escape(data['source'])}): other drawings, another split or other "
+        "categories may order the heads otherwise.",
+        "One seed: the intervals speak of other drawings only; they say nothing about other "
+        "trainings."
+        if seeds == 1
+        else f"{seeds} seeds: the intervals speak of other seeds and other drawings of the same "
+        "kind; so few seeds say little about rare bad trainings.",
+        "Its confidence is not calibrated: nothing was done to make it believable beyond measuring "
+        "the error shown above.",
+        "It expects grey drawings of 28 by 28 pixels, white lines on black, centred and scaled as "
+        "Quick, Draw!'s bitmaps are: ink on white paper, thin lines or a drawing in a corner are "
+        "answered worse, without a warning.",
+        "The licence of the drawings, and of pretrained weights where they are used, goes with the "
+        "model.",
+    ]
+    if data["synthetic"]:
+        lines.insert(0, "It learnt from a program's drawings: on people's drawings it is untested.")
+    return listed(lines)
+
+
+def _loading(metrics: dict[str, Any]) -> str:
+    name, model = next(iter(metrics["models"].items()))
+    return (
+        "```python\nimport keras\nimport numpy as np\n\nimport quickspine  # registers its layers\n"
+        f'\nmodel = keras.saving.load_model("models/{name}-{model["seeds"][0]}/model.keras")\n'
+        "drawings = np.zeros((1, 28, 28, 1), np.uint8)  # white on black\n"
+        "logits = model.predict(drawings)  # a column a category, in the order above\n```\n"
+    )

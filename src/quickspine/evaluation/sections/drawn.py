@@ -1,0 +1,103 @@
+"""The drawings themselves: where two heads part, and the worst confusions."""
+
+from __future__ import annotations
+
+from quickspine.evaluation import drawings, numbers
+from quickspine.evaluation.evidence import Evidence
+from quickspine.evaluation.examples import Apart, Confused, Parted
+from quickspine.evaluation.numbers import SPACE
+from quickspine.evaluation.page import Section, escape
+from quickspine.evaluation.pairing import STAGES
+
+
+def apart(evidence: Evidence) -> Section | None:
+    """Drawings that one head gets right and the other wrong, both ways."""
+    body = "".join(
+        f"<h3>{escape(stage)}: {STAGES.get(stage, '')}</h3>\n"
+        + "".join(_parted(evidence, each) for each in found.apart)
+        for stage, found in evidence.examples.items()
+        if found.apart
+    )
+    if not body:
+        return None
+    return Section(
+        "apart",
+        "Drawings on which the heads part",
+        "Each picture is a test drawing with its true category in bold; below it, what the seeds "
+        "of each head answered. Those come first on which the seeds agree most.",
+        body,
+    )
+
+
+def _parted(evidence: Evidence, found: Parted) -> str:
+    first, second = found.seeds
+    one, other = (
+        f"all {seeds} {head} seeds" if seeds > 1 else f"the {head} head"
+        for head, seeds in ((found.winner, first), (found.loser, second))
+    )
+    number = numbers.several(found.unanimous, "drawing") if found.unanimous else "no drawing"
+    words = f"On {number} {one} are right and {other} wrong."
+    if first == 1:
+        words = words.replace(" are right", " is right")
+    if not found.shown:
+        return (
+            f"<h4>{escape(found.winner)} right, {escape(found.loser)} wrong</h4>\n"
+            f'<p class="soft">No drawing that most seeds of each agree on.</p>\n'
+        )
+    items = "".join(_apart(evidence, found, each) for each in found.shown)
+    return (
+        f"<h4>{escape(found.winner)} right, {escape(found.loser)} wrong</h4>\n"
+        f'<p class="soft">{escape(words)}</p>\n<ul class="drawings">\n{items}</ul>\n'
+    )
+
+
+def _apart(evidence: Evidence, found: Parted, shown: Apart) -> str:
+    label, answer = evidence.categories[shown.label], evidence.categories[shown.answer]
+    answers = (
+        f"{found.winner}: {label}{_of(shown.right, found.seeds[0])}",
+        f"{found.loser}: {answer}{_of(shown.wrong, found.seeds[1])}",
+    )
+    lines = "<br>".join(map(escape, answers))
+    return f"<li>{_picture(evidence, shown.position)}<b>{escape(label)}</b>{lines}</li>\n"
+
+
+def _of(times: int, seeds: int) -> str:
+    return f" ({times} of {seeds})".replace(" ", SPACE) if seeds > 1 else ""
+
+
+def confusions(evidence: Evidence) -> Section | None:
+    """The most frequent confusions of each stage, with drawings."""
+    body = "".join(
+        f"<h3>{escape(stage)}: {STAGES.get(stage, '')}</h3>\n"
+        + "".join(_confused(evidence, each) for each in found.confused)
+        for stage, found in evidence.examples.items()
+        if found.confused
+    )
+    if not body:
+        return None
+    return Section(
+        "confusions",
+        "The worst confusions",
+        "What is taken for what most often, over all heads and seeds: the per cent is of a head's "
+        "answers to drawings of the true category. The drawings are those that most seeds confuse.",
+        body,
+    )
+
+
+def _confused(evidence: Evidence, found: Confused) -> str:
+    label, answer = evidence.categories[found.label], evidence.categories[found.answer]
+    shares = ", ".join(
+        f"{head} {numbers.percent(share)}{SPACE}%" for head, share in found.shares.items()
+    )
+    items = "".join(f"<li>{_picture(evidence, place)}</li>\n" for place in found.positions)
+    return (
+        f"<h4>{escape(label)} taken for {escape(answer)}</h4>\n"
+        f'<p class="soft">{escape(shares)}</p>\n<ul class="drawings bare">\n{items}</ul>\n'
+    )
+
+
+def _picture(evidence: Evidence, position: int) -> str:
+    bitmap = evidence.bitmaps[position]
+    height, width = bitmap.shape[:2]
+    source = drawings.address(drawings.png(bitmap))
+    return f'<img width="{width}" height="{height}" alt="Test drawing {position}" src="{source}">'

@@ -1,0 +1,46 @@
+"""How it was measured, and on what exactly."""
+
+from __future__ import annotations
+
+from quickspine.evaluation import page
+from quickspine.evaluation.evidence import Evidence
+from quickspine.evaluation.page import Section, escape
+
+METHOD = (
+    "The heads of a stage were trained with the same seeds, on the same drawings in the same "
+    "order, and answered the same test drawings once, after every choice had been made on the "
+    "validation drawings.",
+    "The interval is a bootstrap that resamples drawings and seeds, widened (Student's t) because "
+    "seeds are few: it speaks of other seeds and other drawings (with one seed, of other drawings "
+    "only). The p-value is a paired test that swaps the two heads' answers drawing by drawing: it "
+    "speaks of these trained models.",
+    "A head is called better only if the interval excludes zero and the p-value, corrected for the "
+    "number of comparisons, is below one minus the confidence. A point is one per cent of the test "
+    "drawings.",
+    "Error reduction is the per cent of the second head's errors that the first one avoids.",
+)
+
+
+def method(_: Evidence) -> Section:
+    """The rules of the comparison."""
+    return Section(
+        "method",
+        "How this was measured",
+        "The rules behind the verdict; they were the same before the result was known.",
+        "".join(f"<p>{escape(text)}</p>\n" for text in METHOD),
+    )
+
+
+def repeat(evidence: Evidence) -> Section:
+    """What to run, on what it ran, and the digests that tell whether it is the same."""
+    return Section(
+        "repeat",
+        "How to repeat this",
+        "With the same params, on the same machine, this command gives the same answers; where a "
+        "digest below differs from yours, something else was measured.",
+        "<pre>make repro</pre>\n"
+        "<h3>Environment</h3>\n"
+        + page.table("", [], evidence.environment.items(), "facts")
+        + "<h3>Digests (sha256)</h3>\n"
+        + page.table("", [], evidence.digests.items(), "facts digests"),
+    )
