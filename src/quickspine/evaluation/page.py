@@ -111,7 +111,7 @@ def contents(sections: Iterable[Section]) -> str:
 def _name(cell: Cell) -> str:
     if isinstance(cell, tuple):
         name, note = cell
-        return f"{escape(name)}<small>{escape(note)}</small>"
+        return escape(name) + (f"<small>{escape(note)}</small>" if note else "")
     return escape(cell)
 
 

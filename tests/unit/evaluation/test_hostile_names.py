@@ -11,16 +11,15 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 from xml.etree import ElementTree
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from quickspine.categories import quickdraw
 from quickspine.evaluation import figures, report
-from quickspine.evaluation.comparison import summarise
 from quickspine.params import Evaluate
 from quickspine.sources import mirror
-from tests.unit.evaluation.test_report import Outline
+from tests.unit.evaluation.made import evidence, summary
+from tests.unit.evaluation.reading import Outline
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -52,12 +51,11 @@ def shape(found: Outline) -> tuple[list[str], list[tuple[str, str]]]:
     return found.tags, [(tag, name) for tag, name, _ in found.attributes]
 
 
-def written(place: Path, make: Any, names: list[str], evaluate: Evaluate) -> Outline:
+def written(make: Any, names: list[str], evaluate: Evaluate) -> Outline:
     case = make(categories=names, seeds=(1,), stages=("train",))
     case.data["attribution"] = case.data["licence"] = names[0]
-    metrics = summarise(case.runs, case.labels, names, case.data, evaluate)
-    report.write(place, metrics, {"accuracy": "<svg></svg>"}, case.data, {names[0]: names[-1]})
-    return outline(place.read_text(encoding="utf-8"))
+    shown = {"figures": {"accuracy": "<svg></svg>"}, "environment": {names[0]: names[-1]}}
+    return outline(report.text(evidence(case, summary(case, evaluate), **shown)))
 
 
 letters = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])
@@ -73,11 +71,10 @@ names = st.lists(
 @given(names=names)
 @example(names=list(HOSTILE[:3]))
 def test_no_name_becomes_markup_in_the_report(
-    make: Any, evaluate: Evaluate, tmp_path_factory: pytest.TempPathFactory, names: list[str]
+    make: Any, evaluate: Evaluate, names: list[str]
 ) -> None:
-    place = tmp_path_factory.getbasetemp() / "report.html"
-    plain = written(place, make, ["apple", "cat", "key"], evaluate)
-    found = written(place, make, names, evaluate)
+    plain = written(make, ["apple", "cat", "key"], evaluate)
+    found = written(make, names, evaluate)
     assert shape(found) == shape(plain)
     assert ", ".join(names) in found.text  # as they are, for a reader's eyes
 
@@ -85,7 +82,7 @@ def test_no_name_becomes_markup_in_the_report(
 def pictures(place: Path, make: Any, names: list[str], evaluate: Evaluate) -> list[Outline]:
     """The figures as they stand in the page."""
     case = make(categories=names, seeds=(1,), stages=("train",))
-    metrics = summarise(case.runs, case.labels, names, case.data, evaluate)
+    metrics = summary(case, evaluate)
     drawn = figures.write(place, case.runs, case.labels, names, metrics)
     return [outline(text) for text in drawn.values()]
 

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quickspine.evaluation.examples import collect, confusions, parted, pick, positions
+from quickspine.evaluation.metrics import ModelRun
+
+LABELS = np.array([0, 0, 1, 1, 2, 2])
+# Rows are seeds, columns drawings.
+ONE = np.array([[0, 0, 1, 1, 2, 0], [0, 0, 1, 1, 0, 0], [0, 1, 1, 0, 2, 0]])
+OTHER = np.array([[1, 2, 2, 1, 2, 0], [1, 2, 2, 0, 1, 0], [2, 0, 2, 1, 0, 0]])
+
+
+def test_drawings_that_tell_two_heads_apart_by_hand() -> None:
+    found = parted("spinal", "dense", ONE, OTHER, LABELS)
+    assert found.seeds == (3, 3)
+    # Drawing 0: 3 right, 3 wrong; 2: the same; 1: 2 and 2; 4: 2 and 2; 3: dense is mostly right.
+    assert [each.position for each in found.shown] == [0, 2, 1, 4]
+    assert found.unanimous == 2
+    first = found.shown[0]
+    assert (first.label, first.right, first.answer, first.wrong) == (0, 3, 1, 2)
+    # Two seeds of dense are wrong, with an answer each: the lower label is shown.
+    last = found.shown[3]
+    assert (last.label, last.right, last.answer, last.wrong) == (2, 2, 0, 1)
+    assert parted("dense", "spinal", OTHER, ONE, LABELS).shown == ()
+
+
+def test_many_categories_are_seen() -> None:
+    labels = np.array([0, 0, 0, 0, 1, 2])
+    right, wrong = labels[None], (labels[None] + 1) % 3
+    found = parted("a", "b", right, wrong, labels, most=4)
+    assert [each.position for each in found.shown] == [0, 4, 5, 1]
+    assert found.unanimous == 6
+
+
+def test_the_worst_confusions_by_hand() -> None:
+    matrices = {
+        "spinal": np.array([[5, 1, 0], [2, 4, 0], [3, 0, 3]]),
+        "dense": np.array([[6, 0, 0], [1, 5, 0], [0, 1, 5]]),
+    }
+    answers = [ONE, OTHER]
+    found = confusions(matrices, answers, LABELS, most=3, examples=2)
+    # Together 3 times 2 for 0, 3 times 1 for 0, once 0 for 1 (and once 2 for 1: a higher label).
+    assert [(each.label, each.answer) for each in found] == [(1, 0), (2, 0), (0, 1)]
+    assert found[1].shares == {"spinal": 0.5, "dense": 0}
+    assert found[1].positions == (5, 4)  # 6 of 6 answers, then 2
+    assert found[0].positions == (3,)  # nobody takes drawing 2 for 0
+
+
+def test_no_errors_nothing_to_show() -> None:
+    right = np.stack([LABELS, LABELS])
+    assert parted("a", "b", right, right, LABELS).shown == ()
+    assert confusions({"a": np.diag([2, 2, 2])}, [right], LABELS) == ()
+
+
+@st.composite
+def answers(draw: Any) -> tuple[Any, Any, Any]:
+    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
+    classes, drawings = draw(st.integers(2, 5)), draw(st.integers(1, 40))
+    labels = generator.integers(0, classes, drawings)
+    one, other = (
+        generator.integers(0, classes, (draw(st.integers(1, 4)), drawings)) for _ in range(2)
+    )
+    return one, other, labels
+
+
+@given(answers(), st.integers(0, 6))
+def test_what_must_hold(case: tuple[Any, Any, Any], most: int) -> None:
+    one, other, labels = case
+    found = parted("a", "b", one, other, labels, most)
+    assert len(found.shown) <= most
+    agreement = []
+    for each in found.shown:
+        right = int((one[:, each.position] == labels[each.position]).sum())
+        wrong = other[:, each.position][other[:, each.position] != labels[each.position]]
+        assert each.right == right > len(one) / 2
+        assert len(wrong) > len(other) / 2
+        assert each.answer != each.label == labels[each.position]
+        assert each.wrong == (wrong == each.answer).sum() == np.bincount(wrong).max()
+        agreement.append(Fraction(right, len(one)) + Fraction(len(wrong), len(other)))
+    assert agreement == sorted(agreement, reverse=True)
+    everywhere = ((one == labels).all(axis=0) & (other != labels).all(axis=0)).sum()
+    assert found.unanimous == everywhere
+    assert len(found.shown) >= min(most, everywhere)
+
+
+def test_of_a_stage_with_both_heads_both_ways(make: Any) -> None:
+    case = make(heads=("linear", "dense", "spinal"))
+    pairs = {"train": ("spinal", "dense"), "finetune": None}
+    found = pick(case.runs, case.labels, pairs)
+    assert list(found) == ["train", "finetune"]
+    assert [(each.winner, each.loser) for each in found["train"].apart] == [
+        ("spinal", "dense"), ("dense", "spinal"),
+    ]  # fmt: skip
+    assert found["finetune"].apart == ()
+    assert all(
+        list(each.shares) == ["linear", "dense", "spinal"] for each in found["train"].confused
+    )
+    shown = positions(found)
+    assert shown == found["train"].positions | found["finetune"].positions
+    assert max(shown) < len(case.labels)
+    answered = {run.name: run.logits.argmax(axis=1) for run in case.runs if run.stage == "finetune"}
+    for each in found["finetune"].confused:
+        for position in each.positions:
+            assert case.labels[position] == each.label
+            assert each.answer in {int(given[position]) for given in answered.values()}
+    assert pick(case.runs, case.labels, pairs) == found
+
+
+def test_a_category_that_nobody_drew_has_no_share(make: Any) -> None:
+    logits = np.array([[0, 9, 0], [0, 9, 0]], np.float32)
+    runs = [ModelRun("train", "dense", 1, logits, 1, 1, 1.0, [])]
+    found = pick(runs, np.array([0, 1]), {"train": None})["train"].confused
+    assert [(each.label, each.answer, each.shares) for each in found] == [(0, 1, {"dense": 1.0})]
+
+
+def batches(sizes: list[int], taken: list[int]) -> Iterator[Any]:
+    """Drawings whose every pixel is their position."""
+    start = 0
+    for size in sizes:
+        taken.append(size)
+        yield np.arange(start, start + size, dtype=np.uint8)[:, None, None, None] * np.ones(
+            (1, 2, 2, 1), np.uint8
+        )
+        start += size
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.data())
+def test_drawings_are_found_in_whatever_batch(sizes: list[int], data: Any) -> None:
+    wanted = data.draw(st.sets(st.integers(0, sum(sizes) - 1)))
+    found = collect(batches(sizes, []), wanted)
+    assert set(found) == wanted
+    assert all((bitmap == position).all() for position, bitmap in found.items())
+    assert all(bitmap.base is None for bitmap in found.values())  # no batch is kept alive
+
+
+def test_the_pass_ends_at_the_last_one_wanted() -> None:
+    taken: list[int] = []
+    assert list(collect(batches([3, 3, 3], taken), [4, 0])) == [0, 4]
+    assert taken == [3, 3]
+    taken.clear()
+    assert collect(batches([3], taken), []) == {}
+    assert taken == []
+
+
+def test_a_drawing_that_is_not_there_is_named() -> None:
+    with pytest.raises(ValueError, match="position 6 must be below 6"):
+        collect(batches([3, 3], []), [1, 6])

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quickspine.evaluation import model_card
+from quickspine.params import Evaluate, Params
+from tests.unit.evaluation.made import DIGESTS, summary
+from tests.unit.evaluation.reading import as_shown
+from tests.unit.evaluation.test_hostile_names import HOSTILE
+from tests.unit.evaluation.test_markdown import told
+
+
+def card(case: Any, evaluate: Evaluate, params: Params) -> str:
+    return model_card.text(summary(case, evaluate), params, DIGESTS)
+
+
+def test_its_parts(make: Any, evaluate: Evaluate, params: Params) -> None:
+    text = card(make(), evaluate, params)
+    assert re.findall(r"^#+ .*", text, re.MULTILINE) == [
+        "# Model card: SpinalNet and dense heads on drawings",
+        "## What it is", "## Data", "## Training", "## Results", "## Limits",
+        "## What it must not be used for", "## How to load one", "## Digests",
+    ]  # fmt: skip
+    for words in (
+        "doodles (**synthetic**: a program drew them, not people)",
+        "Drawings for training: 800.",
+        "CC BY 4.0",
+        "nobody \\& \\<nothing\\>",
+        "cat, ice cream, zigzag, key",
+        "vgg5",
+        "efficientnet\\_lite0",
+        "seeds 1, 2, 3",
+        "Telling people apart",
+        "a child's development",
+        "Photographs",
+        "always answers one of them",
+        "28 by 28 pixels",
+        'load_model("models/train-dense-1/model.keras")',
+        "a" * 64,
+    ):
+        assert words in text, words
+
+
+def test_results_are_those_of_the_metrics(make: Any, evaluate: Evaluate, params: Params) -> None:
+    case = make(heads=("linear", "dense", "spinal"))
+    metrics = summary(case, evaluate)
+    text = model_card.text(metrics, params, DIGESTS)
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    by_name = {row[0]: row[1:] for row in rows}
+    for name, model in metrics["models"].items():
+        cells = by_name[name]
+        shares = (model["accuracy"], model["top2_accuracy"], model["calibration_error"])
+        expected = [[100 * found["mean"], 100 * found["std"]] for found in shares]
+        expected.insert(1, [100 * end for end in model["accuracy"]["ci95"]])
+        expected += [[model["parameters"]], [model["head_parameters"]]]
+        for cell, values in zip(cells, expected, strict=True):
+            assert as_shown(cell, values), (name, cell, values)
+    lines = [line for line in text.splitlines() if " minus " in line]
+    assert len(lines) == 6
+    for line, (stage, pair) in zip(
+        lines,
+        ((stage, pair) for stage, pairs in metrics["pairs"].items() for pair in pairs),
+        strict=True,
+    ):
+        found = metrics["pairs"][stage][pair]
+        assert line.startswith(f"- {stage}, {pair.replace('-', ' minus ')}: ")
+        assert found["verdict"] in line
+        assert (found["needed"]["words"] in line) == ("better" not in found["verdict"])
+
+
+def test_what_was_not_done_is_not_told(make: Any, evaluate: Evaluate, params: Params) -> None:
+    text = card(make(stages=("train",), synthetic=False), evaluate, params)
+    assert "efficientnet" not in text
+    assert "ynthetic" not in text
+    assert "drawn by people" in text
+
+
+def test_one_seed_and_one_head(make: Any, evaluate: Evaluate, params: Params) -> None:
+    text = card(make(seeds=(7,), heads=("dense",)), evaluate, params)
+    assert "nothing about other trainings" in text.replace("\n", " ")
+    assert "nothing was compared" in text
+    assert "models/train-dense-7/model.keras" in text
+    assert " ± " not in text.partition("## Results")[2].partition("| train")[2]
+
+
+def test_a_file_of_weights_is_not_named(make: Any, evaluate: Evaluate, make_params: Any) -> None:
+    params = make_params({"finetune.weights": "/home/me/secret/weights.pth"})
+    text = card(make(), evaluate, params)
+    assert "secret" not in text
+    assert "a file of weights" in text
+
+
+def test_same_inputs_same_bytes(
+    make: Any, evaluate: Evaluate, params: Params, tmp_path: Path
+) -> None:
+    for name in ("a.md", "b.md"):
+        model_card.write(tmp_path / name, summary(make(), evaluate), params, DIGESTS)
+    assert (tmp_path / "a.md").read_bytes() == (tmp_path / "b.md").read_bytes()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_of_strangers_are_text(
+    make: Any, evaluate: Evaluate, params: Params, name: str
+) -> None:
+    def kinds(*names: str) -> list[str]:
+        case = make(categories=names, seeds=(1,), stages=("train",))
+        case.data["attribution"] = case.data["licence"] = names[0]
+        found, words = told(card(case, evaluate, params))
+        assert " ".join(names[0].split()) in words
+        return [kind for kind in found if not kind.startswith("text")]
+
+    assert kinds(name, "cat") == kinds("apple", "cat")
