@@ -33,7 +33,7 @@ def by_category(found: Mapping[str, PerCategory], categories: Sequence[str]) -> 
         categories: C names in label order.
     """
     rows = most_apart(found)
-    figure = Figure(figsize=(5.4, 1.0 + 0.3 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(4.8, 1.0 + 0.3 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for number, (head, each) in enumerate(found.items()):
         aside = 0.17 * (2 * number - 1) if len(found) > 1 else 0.0

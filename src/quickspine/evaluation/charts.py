@@ -117,7 +117,7 @@ def _accuracies(axes: Axes, models: dict[str, Any]) -> None:
 def accuracy(metrics: dict[str, Any]) -> Figure:
     """Every model's test accuracy: a dot a seed, the mean with its 95 % interval."""
     models = metrics["models"]
-    figure = Figure(figsize=(5.4, 1.1 + 0.72 * len(models)), layout="constrained")
+    figure = Figure(figsize=(5.0, 1.1 + 0.72 * len(models)), layout="constrained")
     _accuracies(figure.subplots(), models)
     return figure
 

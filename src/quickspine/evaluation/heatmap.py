@@ -40,7 +40,7 @@ def mean_confusion(group: Sequence[ModelRun], labels: Ints) -> npt.NDArray[np.fl
 def heatmap(share: npt.NDArray[np.float64], categories: Sequence[str]) -> Figure:
     """A confusion matrix [C, C] of shares: rows true, columns answered, right answers in blue."""
     count = len(categories)
-    side = min(max(3.6, 1.6 + 0.3 * count), 12)
+    side = min(max(3.6, 1.6 + 0.25 * count), 12)
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     diagonal = np.eye(count, dtype=bool)

@@ -57,7 +57,9 @@ figure img { background: #fff; max-width: 40rem; }
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 .trio { grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); }
 .pair figure, .trio figure { margin: 0; }
-.matrix svg { min-width: 24rem; }
+.matrix svg { min-width: min(40rem, var(--full)); }
+details { margin: 1rem 0; }
+summary { cursor: pointer; color: var(--link); }
 .drawings { display: flex; flex-wrap: wrap; gap: .9rem; list-style: none; margin: .6rem 0 1.2rem;
   padding: 0; }
 .drawings li { width: 8.6rem; font-size: .82rem; line-height: 1.35; }

@@ -12,6 +12,11 @@ def stages(metrics: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(name.partition("-")[0] for name in metrics["models"]))
 
 
+def told(stage: str) -> str:
+    """A stage and what it does: "train: from random weights"."""
+    return f"{stage}: {STAGES[stage]}" if stage in STAGES else stage
+
+
 def heads(metrics: dict[str, Any], stage: str) -> dict[str, dict[str, Any]]:
     """The models of a stage by the name of their head."""
     return {

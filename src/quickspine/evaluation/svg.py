@@ -54,6 +54,7 @@ def inline(document: str, name: str, title: str) -> str:
     rest = re.sub(r"<[^>]*>", changed, rest)
     label, width = html.escape(title), 1.5 * float(box[1].split()[2])  # points; larger is coarse
     return (
-        f'<svg role="img" aria-label="{label}" viewBox="{box[1]}" style="max-width: {width:.0f}px" '
+        f'<svg role="img" aria-label="{label}" viewBox="{box[1]}" '
+        f'style="--full: {width:.0f}px; max-width: var(--full)" '
         'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">' + rest
     )

@@ -247,9 +247,9 @@ def test_the_drawings_of_the_examples_are_shown(make: Any, evaluate: Evaluate) -
     expected = [each.position for parted in found.apart for each in parted.shown]
     expected += [place for each in found.confused for place in each.positions]
     assert expected
-    assert alts == [f"Test drawing {place}" for place in expected]
-    text = outline.text.replace("\N{NO-BREAK SPACE}", " ")
     names = case.categories
+    assert alts == [f"{names[case.labels[place]]}, test drawing {place}" for place in expected]
+    text = outline.text.replace("\N{NO-BREAK SPACE}", " ")
     for parted in found.apart:
         assert f"{parted.winner} right, {parted.loser} wrong" in text
         for each in parted.shown:

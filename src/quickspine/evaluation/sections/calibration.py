@@ -6,7 +6,7 @@ from quickspine.evaluation import page
 from quickspine.evaluation.evidence import Evidence
 from quickspine.evaluation.numbers import spread
 from quickspine.evaluation.page import Section
-from quickspine.evaluation.pairing import STAGES, heads, stages
+from quickspine.evaluation.pairing import heads, stages, told
 
 
 def section(evidence: Evidence) -> Section:
@@ -18,7 +18,7 @@ def section(evidence: Evidence) -> Section:
         for head, model in heads(metrics, stage).items()
     ]
     pictures = "".join(
-        page.figure(evidence.figures[name], f"{stage}: {STAGES.get(stage, '')}")
+        page.figure(evidence.figures[name], told(stage))
         for stage in stages(metrics)
         if (name := f"calibration-{stage}") in evidence.figures
     )

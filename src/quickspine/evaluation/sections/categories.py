@@ -7,13 +7,13 @@ from quickspine.evaluation.category_chart import SHOWN
 from quickspine.evaluation.evidence import Evidence
 from quickspine.evaluation.figures import title
 from quickspine.evaluation.page import Section
-from quickspine.evaluation.pairing import STAGES, stages
+from quickspine.evaluation.pairing import stages, told
 
 
 def accuracies(evidence: Evidence) -> Section | None:
     """Accuracy by category, a picture a stage."""
     pictures = "".join(
-        page.figure(evidence.figures[name], f"{stage}: {STAGES.get(stage, '')}")
+        page.figure(evidence.figures[name], told(stage))
         for stage in stages(evidence.metrics)
         if (name := f"categories-{stage}") in evidence.figures
     )
@@ -38,18 +38,26 @@ def accuracies(evidence: Evidence) -> Section | None:
 
 
 def confusion(evidence: Evidence) -> Section | None:
-    """The confusion matrix of every model."""
-    pictures = "".join(
-        page.figure(evidence.figures[name], f"{title(name)}.", "matrix")
-        for model in evidence.metrics["models"]
-        if (name := f"confusion-{model}") in evidence.figures
-    )
-    if not pictures:
+    """The confusion matrix of every model; those of other heads than the main two folded away."""
+    shown, folded = "", ""
+    for stage, pair in pairing.main_pairs(evidence.metrics).items():
+        for head in pairing.heads(evidence.metrics, stage):
+            name = f"confusion-{stage}-{head}"
+            if name not in evidence.figures:
+                continue
+            picture = page.figure(evidence.figures[name], f"{title(name)}.", "matrix")
+            if pair is None or head in pair:
+                shown += picture
+            else:
+                folded += picture
+    if not shown + folded:
         return None
+    if folded:
+        folded = f"<details><summary>The other heads</summary>\n{folded}</details>\n"
     return Section(
         "confusion",
         "What is taken for what",
         "A row is a true category, a column an answer, a cell the per cent of that row over all "
         "seeds: right answers are blue, errors orange.",
-        f'<div class="pair">\n{pictures}</div>\n',
+        shown + folded,
     )

@@ -6,7 +6,7 @@ from quickspine.evaluation import page
 from quickspine.evaluation.cost_charts import COSTS
 from quickspine.evaluation.evidence import Evidence
 from quickspine.evaluation.page import Section, escape
-from quickspine.evaluation.pairing import STAGES, stages
+from quickspine.evaluation.pairing import stages, told
 
 
 def section(evidence: Evidence) -> Section | None:
@@ -19,10 +19,7 @@ def section(evidence: Evidence) -> Section | None:
             if (name := f"{measure}-{stage}") in evidence.figures
         )
         if pictures:
-            body += (
-                f"<h3>{escape(stage)}: {STAGES.get(stage, '')}</h3>\n"
-                f'<div class="trio">\n{pictures}</div>\n'
-            )
+            body += f'<h3>{escape(told(stage))}</h3>\n<div class="trio">\n{pictures}</div>\n'
     if not body:
         return None
     return Section(

@@ -7,13 +7,13 @@ from quickspine.evaluation.evidence import Evidence
 from quickspine.evaluation.examples import Apart, Confused, Parted
 from quickspine.evaluation.numbers import SPACE
 from quickspine.evaluation.page import Section, escape
-from quickspine.evaluation.pairing import STAGES
+from quickspine.evaluation.pairing import told
 
 
 def apart(evidence: Evidence) -> Section | None:
     """Drawings that one head gets right and the other wrong, both ways."""
     body = "".join(
-        f"<h3>{escape(stage)}: {STAGES.get(stage, '')}</h3>\n"
+        f"<h3>{escape(told(stage))}</h3>\n"
         + "".join(_parted(evidence, each) for each in found.apart)
         for stage, found in evidence.examples.items()
         if found.apart
@@ -58,7 +58,7 @@ def _apart(evidence: Evidence, found: Parted, shown: Apart) -> str:
         f"{found.loser}: {answer}{_of(shown.wrong, found.seeds[1])}",
     )
     lines = "<br>".join(map(escape, answers))
-    return f"<li>{_picture(evidence, shown.position)}<b>{escape(label)}</b>{lines}</li>\n"
+    return f"<li>{_picture(evidence, label, shown.position)}<b>{escape(label)}</b>{lines}</li>\n"
 
 
 def _of(times: int, seeds: int) -> str:
@@ -68,7 +68,7 @@ def _of(times: int, seeds: int) -> str:
 def confusions(evidence: Evidence) -> Section | None:
     """The most frequent confusions of each stage, with drawings."""
     body = "".join(
-        f"<h3>{escape(stage)}: {STAGES.get(stage, '')}</h3>\n"
+        f"<h3>{escape(told(stage))}</h3>\n"
         + "".join(_confused(evidence, each) for each in found.confused)
         for stage, found in evidence.examples.items()
         if found.confused
@@ -89,15 +89,16 @@ def _confused(evidence: Evidence, found: Confused) -> str:
     shares = ", ".join(
         f"{head} {numbers.percent(share)}{SPACE}%" for head, share in found.shares.items()
     )
-    items = "".join(f"<li>{_picture(evidence, place)}</li>\n" for place in found.positions)
+    items = "".join(f"<li>{_picture(evidence, label, place)}</li>\n" for place in found.positions)
     return (
         f"<h4>{escape(label)} taken for {escape(answer)}</h4>\n"
         f'<p class="soft">{escape(shares)}</p>\n<ul class="drawings bare">\n{items}</ul>\n'
     )
 
 
-def _picture(evidence: Evidence, position: int) -> str:
+def _picture(evidence: Evidence, label: str, position: int) -> str:
     bitmap = evidence.bitmaps[position]
     height, width = bitmap.shape[:2]
     source = drawings.address(drawings.png(bitmap))
-    return f'<img width="{width}" height="{height}" alt="Test drawing {position}" src="{source}">'
+    alt = escape(f"{label}, test drawing {position}")
+    return f'<img width="{width}" height="{height}" alt="{alt}" src="{source}">'

@@ -22,8 +22,7 @@ def section(evidence: Evidence) -> Section:
     """The tables, and the accuracies as a picture."""
     metrics = evidence.metrics
     tables = "".join(
-        f"<h3>{escape(stage)}: {pairing.STAGES.get(stage, '')}</h3>\n"
-        + table(pairing.heads(metrics, stage))
+        f"<h3>{escape(pairing.told(stage))}</h3>\n" + table(pairing.heads(metrics, stage))
         for stage in pairing.stages(metrics)
     )
     picture = evidence.figures.get("accuracy")

@@ -8,7 +8,7 @@ from quickspine.evaluation import numbers, page
 from quickspine.evaluation.evidence import Evidence
 from quickspine.evaluation.numbers import MINUS, points
 from quickspine.evaluation.page import Section, escape
-from quickspine.evaluation.pairing import STAGES
+from quickspine.evaluation.pairing import told
 
 HEAD = [
     f"first {MINUS} second",
@@ -27,8 +27,7 @@ def section(evidence: Evidence) -> Section | None:
     if not shown:
         return None
     body = "".join(
-        f"<h3>{escape(stage)}: {STAGES.get(stage, '')}</h3>\n{_table(pairs)}"
-        for stage, pairs in shown.items()
+        f"<h3>{escape(told(stage))}</h3>\n{_table(pairs)}" for stage, pairs in shown.items()
     )
     return Section(
         "pairs",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from quickspine.evaluation import page
 from quickspine.evaluation.evidence import Evidence
 from quickspine.evaluation.page import Section
-from quickspine.evaluation.pairing import STAGES, stages
+from quickspine.evaluation.pairing import stages, told
 
 
 def section(evidence: Evidence) -> Section | None:
     """The curves of each stage; none where no run has a history."""
     pictures = "".join(
-        page.figure(evidence.figures[name], f"{stage}: {STAGES.get(stage, '')}")
+        page.figure(evidence.figures[name], told(stage))
         for stage in stages(evidence.metrics)
         if (name := f"curves-{stage}") in evidence.figures
     )

@@ -7,7 +7,7 @@ from typing import Any
 from quickspine.evaluation import numbers
 from quickspine.evaluation.numbers import SPACE, points
 from quickspine.evaluation.page import escape
-from quickspine.evaluation.pairing import STAGES, is_open
+from quickspine.evaluation.pairing import is_open, told
 
 QUESTION = "Does a SpinalNet head beat a dense head?"
 PAIR = ("spinal", "dense")
@@ -45,7 +45,7 @@ def _card(stage: str, found: dict[str, Any]) -> str:
         lines.append(f"To settle it: {found['needed']['words']}")
     listed = "".join(f"<li>{escape(line)}</li>\n" for line in lines)
     return (
-        f'<section class="card"><h2>{escape(stage)}: {STAGES.get(stage, "")}</h2>\n'
+        f'<section class="card"><h2>{escape(told(stage))}</h2>\n'
         f'<p class="verdict">{escape(verdict)}</p>\n'
         f"<p>Spinal minus dense: <strong>{points(found['accuracy_difference'])} points</strong> of "
         f"test accuracy{fewer}, {numbers.several(found['seeds'], 'seed')}.</p>\n"
@@ -83,13 +83,13 @@ def _p_values(found: dict[str, Any]) -> str:
 
 def _mcnemar(seeds: list[dict[str, Any]]) -> str:
     """How many drawings only one of the two heads got right, seed by seed."""
-    told = [
+    counts = [
         f"seed {each['seed']}: {each['better']:,} to {each['worse']:,} "
         f"({numbers.p(each['p_value'])})"
         for each in seeds[:SEEDS]
     ]
     if len(seeds) > SEEDS:
-        told.append(f"and {len(seeds) - SEEDS} more seeds")
+        counts.append(f"and {len(seeds) - SEEDS} more seeds")
     return (
-        f"Drawings that only spinal got right, to only dense (McNemar's test): {'; '.join(told)}."
+        f"Drawings that only spinal got right, to only dense (McNemar's test): {'; '.join(counts)}."
     )
