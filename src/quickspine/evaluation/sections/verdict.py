@@ -75,7 +75,7 @@ def _p_values(found: dict[str, Any]) -> str:
     level = 1 - found.get("confidence", 0.95)
     below = "below" if found["p_holm"] < level else "not below"
     return (
-        f"Were the heads equal, luck alone would make such a difference with probability "
+        f"Were the heads equal, luck alone would make such a difference with "
         f"{numbers.p(found['p_value'])}; corrected for the number of comparisons (Holm) "
         f"{numbers.p(found['p_holm'])}, {below} {level:.2g}."
     )
