@@ -90,5 +90,9 @@ def evidence(
     for place in positions(examples):
         bitmaps[place] = np.zeros((28, 28, 1), np.uint8)
         bitmaps[place][10:18, : 1 + place % 28] = 255
-    defaults = {"environment": ENVIRONMENT, "digests": DIGESTS, "contact_sheet": None}
+    defaults: dict[str, Any] = {
+        "environment": ENVIRONMENT,
+        "digests": DIGESTS,
+        "contact_sheet": None,
+    }
     return Evidence(metrics, figures or {}, examples, bitmaps, **(defaults | options))
