@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from quickspine.evaluation.comparison import by_model
 from quickspine.evaluation.metrics import ModelRun
@@ -87,9 +88,9 @@ def curves(runs: Sequence[ModelRun]) -> Figure:
         for line in lines:
             rest = {epoch: line[epoch] for epoch in sorted(line) if epoch >= max(shared, default=0)}
             if len(rest) > 1:
-                axes.plot(rest.keys(), rest.values(), color=colour(head), lw=0.8, alpha=0.6)
+                axes.plot(list(rest), list(rest.values()), color=colour(head), lw=0.8, alpha=0.6)
     axes.set(xlabel="epoch", ylabel="validation accuracy, %")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")
     axes.legend(loc="lower right")
     return figure

@@ -192,7 +192,8 @@ def collect(
     Raises:
         ValueError: if there are fewer drawings than that.
     """
-    wanted, found, start = sorted(set(positions)), {}, 0
+    wanted, start = sorted(set(positions)), 0
+    found: dict[int, npt.NDArray[np.uint8]] = {}
     if not wanted:
         return {}
     for images in batches:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +35,6 @@ def test_address() -> None:
     "bitmap",
     [np.zeros((28, 28, 3), np.uint8), np.zeros(784, np.uint8), np.zeros((28, 28), np.float32)],
 )
-def test_what_is_no_drawing_is_refused(bitmap: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_what_is_no_drawing_is_refused(bitmap: Any) -> None:
     with pytest.raises(ValueError, match="Received"):
         png(bitmap)

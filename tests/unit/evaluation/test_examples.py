@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quickspine.evaluation.examples import collect, confusions, parted, pick, positions
-from quickspine.evaluation.metrics import ModelRun
+from tests.unit.evaluation.answers import run_of
 
 LABELS = np.array([0, 0, 1, 1, 2, 2])
 # Rows are seeds, columns drawings.
@@ -116,7 +116,7 @@ def test_of_a_stage_with_both_heads_both_ways(make: Any) -> None:
 
 def test_a_category_that_nobody_drew_has_no_share(make: Any) -> None:
     logits = np.array([[0, 9, 0], [0, 9, 0]], np.float32)
-    runs = [ModelRun("train", "dense", 1, logits, 1, 1, 1.0, [])]
+    runs = [run_of("train", "dense", 1, logits)]
     found = pick(runs, np.array([0, 1]), {"train": None})["train"].confused
     assert [(each.label, each.answer, each.shares) for each in found] == [(0, 1, {"dense": 1.0})]
 

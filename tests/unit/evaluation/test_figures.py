@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 from PIL import Image
 
 from quickspine.evaluation import charts, figures, heatmap, pairing
@@ -175,15 +176,15 @@ def test_odd_histories(make: Any, evaluate: Evaluate, tmp_path: Path) -> None:
 def test_a_band_of_seeds_around_their_mean(make: Any) -> None:
     case = make(seeds=(1, 2, 3), stages=("train",), heads=("dense", "spinal"))
     runs = [
-        ModelRun(run.stage, run.head, run.seed, run.logits, 1, 1, 1.0,
-                 [{"epoch": epoch, "val_accuracy": 0.1 * epoch + 0.01 * run.seed}
+        run_of(run.stage, run.head, run.seed, run.logits,
+               [{"epoch": epoch, "val_accuracy": 0.1 * epoch + 0.01 * run.seed}
                   for epoch in (1, 2, 3)])
         for run in case.runs
     ]  # fmt: skip
     axes = charts.curves(runs).axes[0]
     for line, band in zip(axes.get_lines(), axes.collections, strict=True):
         assert np.asarray(line.get_ydata()) == pytest.approx([12, 22, 32])
-        corners = band.get_paths()[0].vertices
+        corners = np.asarray(band.get_paths()[0].vertices)
         assert corners[:, 1].min() == pytest.approx(11)
         assert corners[:, 1].max() == pytest.approx(33)
     alone = charts.curves(runs[:1]).axes[0]
@@ -235,7 +236,7 @@ def measured(*shares: float) -> PerCategory:
 
 
 def test_categories_that_differ_most_come_first() -> None:
-    one, other = measured(0.9, 0.5, np.nan, 0.7, 0.2), measured(0.9, 0.6, np.nan, 0.5, 0.4)
+    one, other = measured(0.9, 0.5, np.nan, 0.7, 0.2), measured(0.9, 0.6, np.nan, 0.45, 0.4)
     assert most_apart({"spinal": one, "dense": other}) == [3, 4, 1, 0]
     assert most_apart({"spinal": one, "dense": other}, 2) == [3, 4]
     assert most_apart({"dense": one}) == [4, 1, 3, 0]  # alone: the hardest
@@ -258,6 +259,7 @@ def test_the_reliability_curve_shows_the_bins_that_hold_answers(make: Any) -> No
     found = {run.head: reliability(run.logits, case.labels) for run in case.runs}
     axes = calibration(found).axes[0]
     for points, bins in zip(axes.collections, found.values(), strict=True):
+        assert isinstance(points, PathCollection)
         filled = bins.drawings > 0
         expected = 100 * np.stack([bins.confidence, bins.accuracy], axis=1)[filled]
         np.testing.assert_allclose(np.asarray(points.get_offsets()), expected)
@@ -312,6 +314,6 @@ def test_mean_confusion_by_hand(make: Any) -> None:
     wrong = np.array([[9, 0, 0], [0, 9, 0], [9, 0, 0]], np.float32)
     runs = [run_of("train", "dense", s, x) for s, x in enumerate((right, wrong))]
     found = charts.mean_confusion(runs, labels)
-    runs = [ModelRun("train", "dense", s, x, 1, 1, 1.0, []) for s, x in enumerate((right, wrong))]
+    runs = [run_of("train", "dense", s, x) for s, x in enumerate((right, wrong))]
     found = heatmap.mean_confusion(runs, labels)
     assert found.tolist() == [[0.75, 0.25, 0], [0.5, 0.5, 0], [0, 0, 0]]

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickspine.evaluation.metrics import ModelRun
 from quickspine.evaluation.per_category import per_category, wilson_of_mean
 from quickspine.evaluation.statistics import wilson
+from tests.unit.evaluation.answers import run_of
 
 
 def test_by_hand() -> None:
     labels = np.array([0, 0, 1])
     right = np.array([[9, 0, 0], [9, 0, 0], [0, 9, 0]], np.float32)
     wrong = np.array([[9, 0, 0], [0, 9, 0], [9, 0, 0]], np.float32)
-    runs = [ModelRun("train", "dense", s, x, 1, 1, 1.0, []) for s, x in enumerate((right, wrong))]
+    runs = [run_of("train", "dense", s, x) for s, x in enumerate((right, wrong))]
     found = per_category(runs, labels)
     assert found.drawings.tolist() == [2, 1, 0]
     assert found.accuracy[:2].tolist() == [0.75, 0.5]
