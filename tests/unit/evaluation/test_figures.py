@@ -313,7 +313,7 @@ def test_mean_confusion_by_hand(make: Any) -> None:
     right = np.array([[9, 0, 0], [9, 0, 0], [0, 9, 0]], np.float32)
     wrong = np.array([[9, 0, 0], [0, 9, 0], [9, 0, 0]], np.float32)
     runs = [run_of("train", "dense", s, x) for s, x in enumerate((right, wrong))]
-    found = charts.mean_confusion(runs, labels)
+    found = heatmap.mean_confusion(runs, labels)
     runs = [run_of("train", "dense", s, x) for s, x in enumerate((right, wrong))]
     found = heatmap.mean_confusion(runs, labels)
     assert found.tolist() == [[0.75, 0.25, 0], [0.5, 0.5, 0], [0, 0, 0]]

@@ -12,11 +12,16 @@ METHOD = (
     "validation drawings.",
     "The interval is a bootstrap that resamples drawings and seeds, widened (Student's t) because "
     "seeds are few: it speaks of other seeds and other drawings (with one seed, of other drawings "
-    "only). The p-value is a paired test that swaps the two heads' answers drawing by drawing: it "
-    "speaks of these trained models.",
-    "A head is called better only if the interval excludes zero and the p-value, corrected for the "
-    "number of comparisons, is below one minus the confidence. A point is one per cent of the test "
+    "only).",
+    "Two tests ask whether luck would do as well. One swaps the two heads' answers drawing by "
+    "drawing, in all seeds at once: it speaks of these trained models. The other is the lowest "
+    "level at which the interval leaves out zero: it speaks of other seeds too. A claim takes the "
+    "larger of the two p-values, corrected for the number of comparisons (Holm's correction, over "
+    "all pairs of all stages).",
+    "A head is called better only if that is below one minus the confidence. Otherwise the verdict "
+    "names the largest difference that the interval allows. A point is one per cent of the test "
     "drawings.",
+    "McNemar's test looks at one seed: at the drawings that only one of the two heads got right.",
     "Error reduction is the per cent of the second head's errors that the first one avoids.",
 )
 

@@ -75,9 +75,10 @@ def _p_values(found: dict[str, Any]) -> str:
     level = 1 - found.get("confidence", 0.95)
     below = "below" if found["p_holm"] < level else "not below"
     return (
-        f"Were the heads equal, luck alone would make such a difference with "
-        f"{numbers.p(found['p_value'])}; corrected for the number of comparisons (Holm) "
-        f"{numbers.p(found['p_holm'])}, {below} {level:.2g}."
+        f"Would luck do as well? Swapping the two heads' answers, drawing by drawing: "
+        f"{numbers.p(found['p_value'])}. Over {found['resampled']}: "
+        f"{numbers.p(found['p_bootstrap'])}. The larger of the two, corrected for the number of "
+        f"comparisons (Holm): {numbers.p(found['p_holm'])}, {below} {level:.2g}."
     )
 
 
