@@ -47,6 +47,7 @@ def cost(models: Mapping[str, Mapping[str, Any]], measure: str) -> Figure:
         aside = ScaledTranslation(APART * seen.count(x) / 72, 0, figure.dpi_scale_trans)
         seen.append(x)
         low, high = (100 * end for end in found["ci95"])
+        axes.update_datalim([(x, low), (x, high)])  # a shifted mark does not widen the axes itself
         place: dict[str, Any] = {"color": colour(head), "transform": axes.transData + aside}
         axes.plot([x, x], [low, high], lw=2, solid_capstyle="butt", **place)
         axes.plot([x], [100 * found["mean"]], marker=marker(head), ms=8, ls="", label=head, **place)

@@ -9,11 +9,12 @@ from typing import Any
 from quickspine.dataset import SPLITS
 from quickspine.evaluation import numbers
 from quickspine.evaluation.markdown import escape, listed, table
-from quickspine.evaluation.numbers import SPACE, count, interval, points, spread
-from quickspine.evaluation.pairing import STAGES, is_open, stages
+from quickspine.evaluation.numbers import SPACE, count, interval, points, several, spread
+from quickspine.evaluation.pairing import is_open, stages, told
 from quickspine.files import whole_file
 from quickspine.params import Params
 
+UNCHANGED = "Training drawings are shown as they are."
 NOT_FOR = (
     "Telling people apart, or anything else about who drew: age, health, mood, origin.",
     "Judging a person's ability to draw, or a child's development.",
@@ -90,8 +91,8 @@ def _training(metrics: dict[str, Any], params: Params) -> str:
         f"Heads: {', '.join(map(escape, params.heads))}; each was trained once with each of the "
         f"seeds {', '.join(map(str, params.seeds))}.",
     ]
-    told = {"train": _from_scratch, "finetune": _finetuned}
-    lines += [told[stage](params) for stage in stages(metrics)]
+    ways = {"train": _from_scratch, "finetune": _finetuned}
+    lines += [ways[stage](params) for stage in stages(metrics)]
     lines.append(
         "Every choice (the best epoch, the learning rate) looked at validation drawings; the test "
         "drawings were answered once."
@@ -101,28 +102,36 @@ def _training(metrics: dict[str, Any], params: Params) -> str:
 
 def _from_scratch(params: Params) -> str:
     train, augment = params.train, params.train.augment
+    changes = {
+        f"turned by up to {augment.rotation:g}°": augment.rotation,
+        f"moved by up to {100 * augment.shift:g}{SPACE}% of its side": augment.shift,
+        f"made larger or smaller by up to {100 * augment.zoom:g}{SPACE}%": augment.zoom,
+        f"its corners moved inward by up to {100 * augment.perspective:g}{SPACE}% of half its "
+        "side": augment.perspective,
+    }
+    changed = ", ".join(words for words, amount in changes.items() if amount)
     return (
-        f"train ({STAGES['train']}): backbone {escape(train.backbone)} of width {train.width:g}, "
-        f"{numbers.several(train.epochs, 'epoch')}, batches of {train.batch_size}, Adam at "
-        f"{train.learning_rate:g} ({train.schedule}), dropout {train.dropout:g}. Each training "
-        f"drawing is changed at random: turned by up to {augment.rotation:g}°, moved by up to "
-        f"{100 * augment.shift:g}{SPACE}% of its side, zoomed by up to "
-        f"{100 * augment.zoom:g}{SPACE}%, corners moved by up to "
-        f"{100 * augment.perspective:g}{SPACE}% of half its side."
+        f"{told('train')}: backbone {escape(train.backbone)} of width {train.width:g}, "
+        f"{several(train.epochs, 'epoch')}, batches of {train.batch_size}, Adam at "
+        f"{train.learning_rate:g} ({train.schedule}), dropout {train.dropout:g}. "
+        + (f"Each training drawing is changed at random: {changed}." if changed else UNCHANGED)
     )
 
 
 def _finetuned(params: Params) -> str:
     tuned = params.finetune
-    weights = tuned.weights if tuned.weights in ("imagenet", "none") else "a file of weights"
+    weights = {"imagenet": "ImageNet weights", "none": "random weights"}
+    blocks = several(tuned.unfrozen_blocks, "block").replace("one ", "")
+    second = (
+        f", then {several(tuned.epochs, 'epoch')} of the head and the last {blocks} at "
+        f"{tuned.learning_rate:g}"
+    )
     return (
-        f"finetune ({STAGES['finetune']}): {escape(tuned.backbone)} with the weights "
-        f"{escape(weights)}, drawings resized to {tuned.image_size} pixels a side; "
-        f"{numbers.several(tuned.head_epochs, 'epoch')} of the head alone, Adam at "
-        f"{tuned.head_learning_rate:g}, then {numbers.several(tuned.epochs, 'epoch')} of the head "
-        f"and the last {numbers.several(tuned.unfrozen_blocks, 'block')} at "
-        f"{tuned.learning_rate:g}; batches of {tuned.batch_size}, dropout {tuned.dropout:g}, "
-        "drawings unchanged."
+        f"{told('finetune')}: {escape(tuned.backbone)} with "
+        f"{weights.get(tuned.weights, 'weights from a file')}, drawings resized to "
+        f"{tuned.image_size} pixels a side; {several(tuned.head_epochs, 'epoch')} of the head "
+        f"alone, Adam at {tuned.head_learning_rate:g}{second if tuned.epochs else ''}; batches of "
+        f"{tuned.batch_size}, dropout {tuned.dropout:g}. {UNCHANGED}"
     )
 
 
@@ -166,7 +175,7 @@ def _verdicts(metrics: dict[str, Any]) -> list[str]:
                 f"**{found['verdict']}**."
             )
             if is_open((first, second), found):
-                line += f" {found['needed']['words']}"
+                line += f" To settle it: {found['needed']['words']}."
             lines.append(line)
     return lines or ["One head only, so nothing was compared."]
 

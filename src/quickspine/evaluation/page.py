@@ -32,6 +32,8 @@ small { display: block; font-size: .8rem; font-weight: 400; line-height: 1.3; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
   padding: 1rem 1.1rem; }
 .card h2 { margin: 0; font-size: .85rem; font-weight: 600; color: var(--soft); }
+.card ul { margin: .6rem 0 0; padding-left: 1.1rem; }
+.card li + li { margin-top: .4rem; }
 .card .verdict { font-size: 1.35rem; line-height: 1.25; font-weight: 650; margin: .3rem 0 .6rem; }
 nav { display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; margin: 1.2rem 0; }
 nav a { padding: .25rem 0; }
@@ -57,25 +59,31 @@ figure img { background: #fff; max-width: 40rem; }
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 .trio { grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); }
 .pair figure, .trio figure { margin: 0; }
+.pair h4 { margin-top: 0; }
+.pair ul { margin-bottom: 0; }
 .matrix svg { min-width: min(40rem, var(--full)); }
 details { margin: 1rem 0; }
 summary { cursor: pointer; color: var(--link); }
-.drawings { display: flex; flex-wrap: wrap; gap: .9rem; list-style: none; margin: .6rem 0 1.2rem;
-  padding: 0; }
-.drawings li { width: 8.6rem; font-size: .82rem; line-height: 1.35; }
-.drawings.bare li { width: 5rem; }
+.drawings { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr));
+  gap: .9rem; list-style: none; margin: .6rem 0 1.2rem; padding: 0; }
+.drawings li { font-size: .82rem; line-height: 1.35; }
+.bare { grid-template-columns: repeat(auto-fill, 4.8rem); }
 .drawings img { display: block; width: 100%; height: auto; background: #fff; margin-bottom: .3rem;
   border: 1px solid var(--line); border-radius: .4rem; padding: 4%; }
 .drawings b { display: block; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .4rem;
   padding: .7rem .9rem; overflow-x: auto; }
+@media (max-width: 30rem) { .numbers { font-size: .85rem; min-width: 100%; }
+  .numbers td, .numbers thead th + th { padding-left: .8rem; }
+  .numbers th:first-child { min-width: 6.6rem; } }
 @media print { :root { --ink: #000; --soft: #444; --line: #bbb; --page: #fff; --card: #fff;
   --mark: #fff; } body { max-width: none; padding: 0; font-size: 9.5pt; }
   .card, figure, tr, .drawings li { break-inside: avoid; } h2, h3, h4, .how { break-after: avoid; }
   .pair { grid-template-columns: 1fr 1fr; } .trio { grid-template-columns: 1fr 1fr 1fr; }
   .matrix svg { min-width: 0; } nav { display: none; } .scroll { overflow: visible; }
   .numbers td, .numbers thead th + th { padding-left: .7rem; }
-  .drawings li { width: 6.4rem; } .drawings.bare li { width: 4rem; } }
+  .drawings { grid-template-columns: repeat(8, 1fr); gap: .5rem; }
+  .bare { grid-template-columns: repeat(auto-fill, 3.6rem); } }
 """
 
 Cell = object | tuple[str, str]  # of a first column also a name with a note below it

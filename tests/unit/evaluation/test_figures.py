@@ -219,6 +219,9 @@ def test_the_heads_of_a_stage_against_their_costs(make: Any, evaluate: Evaluate)
             ends = [100 * end for end in model["accuracy"]["ci95"]]
             assert np.asarray(interval.get_ydata()) == pytest.approx(ends)
         figure.draw_without_rendering()
+        for mark in lines[1::2]:  # where a reader sees it
+            box = mark.get_window_extent()
+            assert figure.axes[0].get_window_extent().contains(box.x0, box.y0)
         places = {tuple(mark.get_window_extent().p0.round(2)) for mark in lines[1::2]}
         assert len(places) == len(models)  # none hides another of equal cost
 

@@ -209,9 +209,9 @@ def test_an_open_verdict_says_what_would_settle_it(make: Any, evaluate: Evaluate
     metrics = summary(case, evaluate)
     found = metrics["comparisons"]["train"]
     assert "no difference" in found["verdict"]
-    found["p_holm"], found["needed"]["words"] = 0.5, "About 12 seeds <would> do."
+    found["p_holm"], found["needed"]["words"] = 0.5, "about 12 seeds <would> do"
     words = card(report.text(evidence(case, metrics)), "train")
-    assert "To settle it: About 12 seeds <would> do." in words
+    assert "To settle it: about 12 seeds <would> do." in words
     assert "zero is inside" in words
     assert "p = 0.5, not below 0.05" in words
 
@@ -267,7 +267,7 @@ def test_heads_that_never_err_have_no_such_sections(make: Any, evaluate: Evaluat
         run.logits[:] = np.eye(4, dtype=np.float32)[case.labels] * 9
     outline = page(case, evaluate)
     assert "apart" in outline.sections
-    assert "No drawing that most seeds of each agree on." in outline.text
+    assert "all 2 spinal seeds get right and all 2 dense seeds get wrong: 0." in outline.text
     assert "confusions" not in outline.sections
     assert "img" not in outline.tags
 

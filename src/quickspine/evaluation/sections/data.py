@@ -31,6 +31,6 @@ def section(evidence: Evidence) -> Section:
         "data",
         "The drawings",
         "Models learn from the training drawings; every choice looks at the validation drawings; "
-        "the test drawings are answered once, at the end, and give all numbers of this page.",
+        "the test drawings are answered once, at the end, and decide.",
         body,
     )

@@ -30,25 +30,16 @@ def apart(evidence: Evidence) -> Section | None:
 
 
 def _parted(evidence: Evidence, found: Parted) -> str:
-    first, second = found.seeds
     one, other = (
-        f"all {seeds} {head} seeds" if seeds > 1 else f"the {head} head"
-        for head, seeds in ((found.winner, first), (found.loser, second))
+        f"all {seeds} {head} seeds get" if seeds > 1 else f"the {head} head gets"
+        for head, seeds in zip((found.winner, found.loser), found.seeds, strict=True)
     )
-    number = numbers.several(found.unanimous, "drawing") if found.unanimous else "no drawing"
-    words = f"On {number} {one} are right and {other} wrong."
-    if first == 1:
-        words = words.replace(" are right", " is right")
+    title = f"<h4>{escape(found.winner)} right, {escape(found.loser)} wrong</h4>\n"
+    words = f"Drawings that {one} right and {other} wrong: {found.unanimous:,}."
     if not found.shown:
-        return (
-            f"<h4>{escape(found.winner)} right, {escape(found.loser)} wrong</h4>\n"
-            f'<p class="soft">No drawing that most seeds of each agree on.</p>\n'
-        )
+        return f'{title}<p class="soft">{escape(words)}</p>\n'
     items = "".join(_apart(evidence, found, each) for each in found.shown)
-    return (
-        f"<h4>{escape(found.winner)} right, {escape(found.loser)} wrong</h4>\n"
-        f'<p class="soft">{escape(words)}</p>\n<ul class="drawings">\n{items}</ul>\n'
-    )
+    return f'{title}<p class="soft">{escape(words)}</p>\n<ul class="drawings">\n{items}</ul>\n'
 
 
 def _apart(evidence: Evidence, found: Parted, shown: Apart) -> str:
@@ -62,14 +53,16 @@ def _apart(evidence: Evidence, found: Parted, shown: Apart) -> str:
 
 
 def _of(times: int, seeds: int) -> str:
-    return f" ({times} of {seeds})".replace(" ", SPACE) if seeds > 1 else ""
+    return f" ({times}{SPACE}of{SPACE}{seeds})" if seeds > 1 else ""
 
 
 def confusions(evidence: Evidence) -> Section | None:
     """The most frequent confusions of each stage, with drawings."""
     body = "".join(
         f"<h3>{escape(told(stage))}</h3>\n"
+        + '<div class="pair">\n'
         + "".join(_confused(evidence, each) for each in found.confused)
+        + "</div>\n"
         for stage, found in evidence.examples.items()
         if found.confused
     )
@@ -91,8 +84,8 @@ def _confused(evidence: Evidence, found: Confused) -> str:
     )
     items = "".join(f"<li>{_picture(evidence, label, place)}</li>\n" for place in found.positions)
     return (
-        f"<h4>{escape(label)} taken for {escape(answer)}</h4>\n"
-        f'<p class="soft">{escape(shares)}</p>\n<ul class="drawings bare">\n{items}</ul>\n'
+        f"<div><h4>{escape(label)} taken for {escape(answer)}</h4>\n"
+        f'<p class="soft">{escape(shares)}</p>\n<ul class="drawings bare">\n{items}</ul></div>\n'
     )
 
 

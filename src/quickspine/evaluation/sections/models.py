@@ -13,6 +13,7 @@ from quickspine.evaluation.page import Section, escape
 Model = Mapping[str, Any]
 Row = tuple[str, str, Callable[[Model], str]]  # name, note, cell
 
+BESIDE = 2  # heads with which the tables of two stages have room beside each other
 CAPTION = (
     "Test accuracy: small dots are seeds, the large mark is their mean, the line its 95 % interval."
 )
@@ -21,10 +22,13 @@ CAPTION = (
 def section(evidence: Evidence) -> Section:
     """The tables, and the accuracies as a picture."""
     metrics = evidence.metrics
+    by_stage = {stage: pairing.heads(metrics, stage) for stage in pairing.stages(metrics)}
     tables = "".join(
-        f"<h3>{escape(pairing.told(stage))}</h3>\n" + table(pairing.heads(metrics, stage))
-        for stage in pairing.stages(metrics)
+        f"<div><h3>{escape(pairing.told(stage))}</h3>\n{table(heads)}</div>\n"
+        for stage, heads in by_stage.items()
     )
+    if all(len(heads) <= BESIDE for heads in by_stage.values()):
+        tables = f'<div class="pair">\n{tables}</div>\n'
     picture = evidence.figures.get("accuracy")
     return Section(
         "models",

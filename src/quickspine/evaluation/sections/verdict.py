@@ -42,7 +42,7 @@ def _card(stage: str, found: dict[str, Any]) -> str:
     fewer = "" if reduction is None else f" (error reduction {numbers.signed(reduction)}{SPACE}%)"
     lines = [_interval(found), _p_values(found), _mcnemar(found["mcnemar"])]
     if is_open(PAIR, found):
-        lines.append(f"To settle it: {found['needed']['words']}")
+        lines.append(f"To settle it: {found['needed']['words']}.")
     listed = "".join(f"<li>{escape(line)}</li>\n" for line in lines)
     return (
         f'<section class="card"><h2>{escape(told(stage))}</h2>\n'
