@@ -8,7 +8,7 @@ OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-unit check format ui sync plan report bench figures soak lock clean
+.PHONY: help setup repro preset compare test test-unit check format ui sync plan report bench figures soak lock clean
 
 help:  ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,12 @@ $(VENV)/ready: $(LOCK)
 
 repro: setup  ## Run what is not up to date: fetch, preprocess, tfrecords, train, finetune, evaluate
 	@dvc repro
+
+preset: setup  ## Merge a preset into params.yaml (NAME=quick; without NAME: say which there are)
+	@python -m quickspine.presets $(if $(NAME),'$(NAME)')
+
+compare: setup  ## Show the experiments side by side: the params and results that differ
+	@dvc exp show --no-pager --only-changed --drop 'Created|models$$|(data|src|pipeline)/'
 
 test: setup  ## Run all tests (QUICKDRAW_MIRROR=folder adds those on real drawings)
 	@python -m pytest -q --numprocesses $(or $(JOBS),2) --dist loadfile
@@ -68,4 +74,4 @@ lock: setup  ## Write requirements.lock and requirements-cuda.lock anew from pyp
 UV_LOCK := --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11
 
 clean:  ## Remove outputs, checkpoints and caches (not mlruns/, not .venv)
-	@rm -rf data models evaluation .quickspine .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf data models evaluation dvc_plots .quickspine .pytest_cache .mypy_cache .ruff_cache .hypothesis
