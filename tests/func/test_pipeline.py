@@ -45,6 +45,7 @@ def test_outputs_are_those_of_the_contract(finished: Project) -> None:
             assert finished.json(f"models/{stage}-{head}-1/metrics.json")["model_digest"] == digest
     assert (finished.path / "evaluation/report.html").is_file()
     assert (finished.path / "evaluation/plots").is_dir()
+    assert (finished.path / "evaluation/summary.json").is_file()
     assert not list(finished.path.rglob(".partial-*"))
 
 
@@ -211,7 +212,9 @@ def test_an_experiment_with_another_param(copied: Callable[[], Project]) -> None
     assert project.json("models/finetune-dense-1/metrics.json")["epochs"] == 3
     shown = project.run("dvc", "exp", "show", "--csv").stdout
     assert "shorter" in shown
-    assert "finetune-spinal" in shown  # the metrics are columns
+    header = shown.splitlines()[0].split(",")
+    for stage in ("train", "finetune"):  # the metrics are columns
+        assert {f"{stage}.dense", f"{stage}.spinal", f"{stage}.difference"} <= set(header)
 
 
 def test_wrong_params_stop_repro_before_it_writes(copied: Callable[[], Project]) -> None:

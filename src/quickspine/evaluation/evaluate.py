@@ -9,7 +9,15 @@ import keras
 from tqdm import tqdm
 
 from quickspine.dataset.reader import RecordSet
-from quickspine.evaluation import costs, figures, model_card, pairing, predictions, report
+from quickspine.evaluation import (
+    costs,
+    figures,
+    model_card,
+    pairing,
+    predictions,
+    report,
+    summary,
+)
 from quickspine.evaluation.comparison import DataInfo, summarise
 from quickspine.evaluation.evidence import Evidence
 from quickspine.evaluation.examples import collect, pick, positions
@@ -31,7 +39,10 @@ def evaluate(
     place: Path,
     contact_sheet: Path | None = None,
 ) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    """Fill `place`: `metrics.json`, `predictions.npz`, `plots/`, `report.html`, `model-card.md`.
+    """Write everything that an evaluation leaves into the folder `place`.
+
+    Files: `metrics.json`, `summary.json` (its part for DVC), `predictions.npz`, `plots/`,
+    `report.html` and `model-card.md`.
 
     Models run in float32, whatever they were trained in, so that the comparison owes nothing to
     rounding.
@@ -76,6 +87,7 @@ def evaluate(
     records.check_unchanged()
     with whole_folder(place) as folder:
         write_json(folder / "metrics.json", metrics)
+        write_json(folder / "summary.json", summary.short(metrics))
         digests = {run.name: model.digest for run, model in zip(runs, trained, strict=True)}
         predictions.write(folder, runs, labels, records.digest, digests)
         drawn = figures.write(folder / "plots", runs, labels, records.categories, metrics)

@@ -1,10 +1,12 @@
-"""The result in words for the terminal, and in numbers for MLflow."""
+"""The result in words for the terminal, and in numbers for MLflow and DVC."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from quickspine.dataset import SPLITS
+
+DIGITS = 5  # of a share: DVC shows as many
 
 
 def words(metrics: dict[str, Any]) -> str:
@@ -38,4 +40,22 @@ def flat(metrics: dict[str, Any]) -> dict[str, float]:
     for stage, comparison in metrics["comparisons"].items():
         found[f"{stage}.accuracy_difference"] = comparison["accuracy_difference"]
         found[f"{stage}.p_value"] = comparison["p_value"]
+    return found
+
+
+def short(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """What a person compares between experiments: what `dvc metrics` and `dvc exp show` tell.
+
+    Of each stage the mean test accuracy of each head, then `difference` (spinal minus dense, where
+    there are both) and its p-value, by the name that it has in `metrics`. Shares, 0…1, rounded;
+    nothing that changes from run to run by itself, such as latency.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name, model in metrics["models"].items():
+        stage, _, head = name.partition("-")
+        found.setdefault(stage, {})[head] = round(model["accuracy"]["mean"], DIGITS)
+    for stage, comparison in metrics["comparisons"].items():
+        found[stage]["difference"] = round(comparison["accuracy_difference"], DIGITS) + 0.0
+        p_value = "p_holm" if "p_holm" in comparison else "p_value"
+        found[stage][p_value] = float(f"{comparison[p_value]:.3g}")
     return found

@@ -51,7 +51,7 @@ def test_files(plots: Any) -> None:
     by_stage = [f"{kind}-{stage}" for stage in ("train", "finetune") for kind in kinds]
     assert list(inline) == ["accuracy", *by_stage, *confusions]
     assert {path.name for path in place.iterdir()} == {
-        "history.csv", "per-category.csv", "calibration.csv", "result.png",
+        "history.csv", "per-category.csv", "calibration.csv", "confusion.csv", "result.png",
         *(f"{name}.svg" for name in inline), *(f"{name}.csv" for name in confusions),
     }  # fmt: skip
     with Image.open(place / "result.png") as picture:

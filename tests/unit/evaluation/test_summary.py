@@ -42,3 +42,42 @@ def test_numbers_for_the_tracker_are_flat(make: Any, evaluate: Evaluate) -> None
         "train.accuracy_difference": metrics["comparisons"]["train"]["accuracy_difference"],
         "train.p_value": metrics["comparisons"]["train"]["p_value"],
     }
+
+
+def test_what_dvc_compares_is_short(make: Any, evaluate: Evaluate) -> None:
+    case = make(spinal=0.99)
+    metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
+    found = summary.short(metrics)
+    assert list(found) == ["train", "finetune"]
+    for stage, numbers in found.items():
+        models, comparison = metrics["models"], metrics["comparisons"][stage]
+        heads = ("dense", "spinal")
+        means = {head: models[f"{stage}-{head}"]["accuracy"]["mean"] for head in heads}
+        assert {head: numbers.pop(head) for head in heads} == {
+            head: round(mean, 5) for head, mean in means.items()
+        }
+        assert numbers.pop("difference") == round(comparison["accuracy_difference"], 5)
+        (p_value,) = numbers.values()
+        assert p_value == float(f"{comparison.get('p_holm', comparison['p_value']):.3g}")
+
+
+def test_p_values_are_named_as_what_they_are() -> None:
+    def of(**p_values: float) -> dict[str, float]:
+        model = {"accuracy": {"mean": 0.9123456}}
+        return summary.short(
+            {
+                "models": {"train-dense": model, "train-spinal": model},
+                "comparisons": {"train": {"accuracy_difference": -1e-9, **p_values}},
+            }
+        )["train"]
+
+    same = {"dense": 0.91235, "spinal": 0.91235, "difference": 0.0}
+    assert of(p_value=1.23456e-7) == {**same, "p_value": 1.23e-7}
+    assert of(p_value=0.04, p_holm=0.123456) == {**same, "p_holm": 0.123}
+
+
+def test_a_head_alone_has_its_accuracy_only(make: Any, evaluate: Evaluate) -> None:
+    case = make(stages=("train",), heads=("linear",))
+    metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
+    mean = metrics["models"]["train-linear"]["accuracy"]["mean"]
+    assert summary.short(metrics) == {"train": {"linear": round(mean, 5)}}
