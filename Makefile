@@ -31,7 +31,7 @@ preset: setup  ## Merge a preset into params.yaml (NAME=quick; without NAME: say
 	@python -m quickspine.presets $(if $(NAME),'$(NAME)')
 
 compare: setup  ## Show the experiments side by side: the params and results that differ
-	@dvc exp show --no-pager --only-changed --drop 'Created|models$$|(data|src|pipeline)/'
+	@dvc exp show --md --only-changed --drop 'Created|Executor|models$$|(data|src|pipeline)/'
 
 test: setup  ## Run all tests (QUICKDRAW_MIRROR=folder adds those on real drawings)
 	@python -m pytest -q --numprocesses $(or $(JOBS),2) --dist loadfile

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.serialize import modify_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -221,6 +222,29 @@ def test_other_layouts(project: Path, old: str, new: str) -> None:
     apply("paper-vgg5")
     expected = values(ROOT / "params.yaml") | values(ROOT / "presets/paper-vgg5.yaml")
     assert values(project / "params.yaml") == expected
+
+
+def test_the_layout_that_dvc_leaves(project: Path) -> None:
+    place = Path("params.yaml")
+    # As `dvc exp run -S` does it: lists a line an entry, null left away.
+    with modify_yaml(place) as content:
+        content["train"]["learning_rate"] = 0.001
+        content["train"]["early_stopping"] = None
+        for section, name in (
+            (content, "heads"),
+            (content, "seeds"),
+            (content["data"], "categories"),
+        ):
+            section[name] = list(section[name])
+    assert "seeds:  " in place.read_text(encoding="utf-8")
+    comments = re.findall("#.*", place.read_text(encoding="utf-8"))
+    apply("quick")
+    text = place.read_text(encoding="utf-8")
+    assert re.findall("#.*", text) == comments
+    expected = values(ROOT / "params.yaml") | values(ROOT / "presets/quick.yaml")
+    assert values(place) == expected
+    apply("default")
+    assert values(place) == values(ROOT / "params.yaml")
 
 
 @pytest.mark.parametrize(
