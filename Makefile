@@ -52,7 +52,7 @@ sync: setup  ## Record in MLflow the runs that it could not take when they ended
 	@python -m quickspine.tracking.sync
 
 plan: setup  ## Show what `make repro` would run, and why
-	@dvc status && dvc repro --dry
+	@dvc status && if [ -e data/raw ]; then dvc repro --dry; else echo 'nothing was fetched yet: make repro runs every stage'; fi
 
 report: setup  ## Say where the report is, and the result in words
 	@python -m quickspine.evaluation.show

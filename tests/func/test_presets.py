@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -34,9 +35,9 @@ def test_what_a_preset_leaves_can_be_planned(project: Project, name: str) -> Non
     for stage in ("train", "finetune"):
         for head in ("dense", "spinal"):
             for seed in range(1, seeds + 1):
-                assert f"Running stage '{stage}@{head}-{seed}'" in planned
-    assert planned.count("Running stage") == 4 + 2 * 2 * seeds
-    assert project.run("python", "-m", "pipeline.fetch", "--help").returncode == 0
+                assert f"{stage}@{head}-{seed}:" in planned
+    assert len(re.findall(r"(?m)^(?:train|finetune)@", planned)) == 2 * 2 * seeds
+    assert "make repro runs every stage" in planned  # DVC cannot try what has no input yet
 
 
 def test_default_comes_back_as_committed(project: Project) -> None:
@@ -45,7 +46,7 @@ def test_default_comes_back_as_committed(project: Project) -> None:
     assert project.run("git", "status", "--porcelain").stdout == ""
 
 
-@pytest.mark.parametrize("name", ["quik", "../params", "a b", "$(id)"])
+@pytest.mark.parametrize("name", ["quik", "../params", "a b", "`id`"])
 def test_an_unknown_name_is_refused(project: Project, name: str) -> None:
     before = (project.path / "params.yaml").read_bytes()
     done = project.run("make", "preset", f"NAME={name}", check=False)
