@@ -9,10 +9,12 @@ from quickspine.params import Params
 def run(params: Params, args: Namespace) -> None:
     from quickspine.chatter import start_tensorflow
     from quickspine.dataset.reader import open_records
+    from quickspine.evaluation.candidates import candidates
     from quickspine.evaluation.trained import find
 
     records = open_records(stage.RECORDS, params.data)  # says no before TensorFlow's seconds
     trained = find(params, stage.MODELS, records.digest)
+    proposed = candidates(trained)
     start_tensorflow()
     from quickspine.evaluation import evaluate, summary
     from quickspine.tracking import attach, tracked_run
@@ -33,6 +35,12 @@ def run(params: Params, args: Namespace) -> None:
         tracked.log_artifact(stage.EVALUATION, "evaluation")
         for digest, values in own.items():
             attach(params.tracking, digest, values)
+        tracked.propose(
+            proposed,
+            source=params.data.source,
+            data_digest=records.digest,
+            drawings=records.examples("validation"),
+        )
 
 
 if __name__ == "__main__":

@@ -65,3 +65,22 @@ def recorded_here(monkeypatch: pytest.MonkeyPatch) -> None:
 def never_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are kept only."""
     monkeypatch.setattr("quickspine.tracking.run.Background", NeverRecorded)
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of three classes with a head of ours, untrained."""
+    import keras
+
+    from quickspine.nets import heads
+
+    layers = [
+        keras.layers.Rescaling(1 / 255),
+        keras.layers.Flatten(),
+        heads.build("spinal", configured().train, 3, seed=1, initialisation="keras"),
+    ]
+    model = keras.Sequential([keras.layers.Input((28, 28, 1), dtype="uint8"), *layers])
+    folder = tmp_path_factory.mktemp("model")
+    with quiet():  # Keras meets a deprecation of NumPy's while saving
+        model.save(folder / "model.keras")
+    return folder / "model.keras"

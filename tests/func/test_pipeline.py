@@ -118,13 +118,15 @@ client = mlflow.MlflowClient(store_uri(load().tracking))
 experiment = client.get_experiment_by_name("quickspine")
 runs = client.search_runs([experiment.experiment_id])
 print(json.dumps([
-    [run.info.run_name, run.info.status, run.data.tags, run.data.metrics, run.data.params,
+    [run.info.run_name, run.info.status, {**run.data.tags, "id": run.info.run_id},
+     run.data.metrics, run.data.params,
      len(run.outputs.model_outputs), len(run.inputs.dataset_inputs)] for run in runs]))
 """
     lines = finished.run(sys.executable, "-W", "ignore", "-c", listing).stdout.splitlines()
     import json
 
     runs = {run[0]: run[1:] for run in json.loads(lines[-1])}
+    evaluation = runs["evaluate"][1]["id"]
     trainings = {"train-dense-1", "train-spinal-1", "finetune-dense-1", "finetune-spinal-1"}
     assert set(runs) == {*trainings, "evaluate"}
     for name in trainings:
@@ -136,9 +138,16 @@ print(json.dumps([
         assert tags["data_digest"] == finished.json("data/records/manifest.json")["digest"]
         assert {"git_commit", "dirty", "device", "params_digest"} <= set(tags)
         assert tags["synthetic"] == "true"
+        assert tags["mlflow.parentRunId"] == evaluation
         assert {"loss", "val_accuracy", "test_accuracy"} <= set(metrics)
         section = name.partition("-")[0]
         assert f"{section}.learning_rate" in params
+    noted = [finished.json(f"models/{name}/metrics.json") for name in trainings]
+    accuracy = max(each["val_accuracy"] for each in noted)
+    decision = runs["evaluate"][1]["registry_decision"]
+    assert "version 1: champion; " in decision
+    assert f"right on {accuracy * 100:.2f} % of" in decision
+    assert {"train-dense.test_accuracy", "finetune.ci95_low"} <= set(runs["evaluate"][2])
 
 
 def test_every_head_goes_through_the_whole_pipeline(copied: Callable[[], Project]) -> None:

@@ -17,7 +17,6 @@ import pytest
 from quickspine.files import sha256
 from quickspine.tracking import attach, store_uri, sweep, tracked_run
 from quickspine.tracking.pending import pending
-from quickspine.tracking.quiet import quiet
 from tests.func.tracked import (
     PARAMS,
     client,
@@ -182,24 +181,6 @@ def test_a_moved_project_takes_its_runs_along(project: Path) -> None:
 
 
 # Models
-
-
-@pytest.fixture(scope="session")
-def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import keras
-
-    from quickspine.nets import heads
-
-    layers = [
-        keras.layers.Rescaling(1 / 255),
-        keras.layers.Flatten(),
-        heads.build("spinal", configured().train, 3, seed=1, initialisation="keras"),
-    ]
-    model = keras.Sequential([keras.layers.Input((28, 28, 1), dtype="uint8"), *layers])
-    folder = tmp_path_factory.mktemp("model")
-    with quiet():  # Keras meets a deprecation of NumPy's while saving
-        model.save(folder / "model.keras")
-    return folder / "model.keras"
 
 
 @recorded_here

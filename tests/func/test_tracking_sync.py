@@ -19,7 +19,7 @@ from quickspine.tracking import sweep, tracked_run
 from quickspine.tracking.journal import Journal
 from quickspine.tracking.owner import identity
 from quickspine.tracking.pending import claimed, pending
-from quickspine.tracking.store import Store, open_store
+from quickspine.tracking.store import open_store
 from quickspine.tracking.sync import sync
 from tests.func.tracked import (
     PARAMS,
@@ -32,53 +32,10 @@ from tests.func.tracked import (
     only_run,
     python,
     runs,
+    sync_killed,
     work,
 )
 from tests.func.tracking_server import door
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing in the way catches it, nothing is tidied up."""
-
-
-class Fragile:
-    """An MlflowClient after whose n-th call, which is also before the next, everything ends."""
-
-    def __init__(self, client: Any, fatal: int) -> None:
-        self._client, self._fatal, self.calls = client, fatal, 0
-
-    def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._client, name)
-        if not callable(attribute):
-            return attribute
-
-        def call(*arguments: Any, **more: Any) -> Any:
-            self.calls += 1
-            answer = attribute(*arguments, **more)
-            if self.calls == self._fatal:
-                raise Killed
-            return answer
-
-        return call
-
-
-def sync_killed(monkeypatch: pytest.MonkeyPatch, fatal: int) -> bool:
-    """Sync, killed after the n-th call to the store; False where it has fewer calls."""
-    fragile: list[Fragile] = []
-
-    def opened(*arguments: Any) -> Store:
-        store = open_store(*arguments)
-        if not fragile:
-            fragile.append(Fragile(store.client, fatal))
-        return Store(fragile[0], store.experiment_id, store.uri)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("quickspine.tracking.recording.open_store", opened)
-        try:
-            sync(configured().tracking)
-        except Killed:
-            return True
-    return False
 
 
 def test_a_kill_after_any_call_to_the_store_and_another_sync_give_one_run(

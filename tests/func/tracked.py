@@ -11,13 +11,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from quickspine.files import sha256
 from quickspine.params import Params, Tracking, load
 from quickspine.tracking import project_root, tracked_run
 from quickspine.tracking.pending import claimed
 from quickspine.tracking.quiet import quiet
 from quickspine.tracking.recording import record_left
-from quickspine.tracking.store import open_store
+from quickspine.tracking.store import Store, open_store
+from quickspine.tracking.sync import sync
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 PRELUDE = f"""
@@ -180,3 +183,45 @@ def assert_recorded_once(folder: Path, status: str = "FINISHED", **changes: Any)
     assert plots == ["plots/a.svg"]
     assert (Path(kept) / "artifacts" / "model.keras").read_bytes() == MODEL
     return found
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in the way catches it, nothing is tidied up."""
+
+
+class Fragile:
+    """An MlflowClient that counts calls; after the n-th, which is before the next, all ends."""
+
+    def __init__(self, client: Any, calls: list[str], fatal: int) -> None:
+        self._client, self._calls, self._fatal = client, calls, fatal
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._client, name)
+        if not callable(attribute):
+            return attribute
+
+        def call(*arguments: Any, **more: Any) -> Any:
+            self._calls.append(name)
+            answer = attribute(*arguments, **more)
+            if len(self._calls) == self._fatal:
+                raise Killed
+            return answer
+
+        return call
+
+
+def sync_killed(monkeypatch: pytest.MonkeyPatch, fatal: int) -> bool:
+    """Sync, killed after the n-th call to the store; False where it has fewer calls."""
+    calls: list[str] = []
+
+    def opened(*arguments: Any) -> Store:
+        store = open_store(*arguments)
+        return Store(Fragile(store.client, calls, fatal), store.experiment_id, store.uri)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("quickspine.tracking.recording.open_store", opened)
+        try:
+            sync(configured().tracking)
+        except Killed:
+            return True
+    return False

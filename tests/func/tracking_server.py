@@ -22,9 +22,10 @@ class Door(http.server.ThreadingHTTPServer):
     """Passes requests on, as long as its `fault` is None.
 
     Attributes:
-        fault: "hang" (never an answer), "500", "slow" (3 s each, then passed on), "late" (passed
-            on, but the answer comes after the client gave up), or None.
+        fault: "hang" (never an answer), "404", "500", "slow" (3 s each, then passed on), "late"
+            (passed on, but the answer comes after the client gave up), or None.
         after: faults begin after that many further requests.
+        only: faults are for paths that hold one of these words; empty: for all.
         seen: requests, as method and path.
     """
 
@@ -36,6 +37,7 @@ class Door(http.server.ThreadingHTTPServer):
         self.behind = behind
         self.fault: str | None = None
         self.after = 0
+        self.only: tuple[str, ...] = ()
         self.seen: list[str] = []
         self.closing = threading.Event()
         self.counting = threading.Lock()
@@ -60,11 +62,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         with door.counting:
             door.seen.append(f"{self.command} {self.path}")
             door.after, fault = door.after - 1, door.fault if door.after <= 0 else None
+        if door.only and not any(word in self.path for word in door.only):
+            fault = None
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if fault == "hang":
             door.closing.wait()
-        elif fault == "500":
-            self._answer(500, "text/plain", b"broken")
+        elif fault in ("404", "500"):
+            self._answer(int(fault), "text/plain", b"broken")
         else:
             if fault == "slow":
                 door.closing.wait(3)

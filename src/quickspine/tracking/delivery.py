@@ -7,14 +7,18 @@ from pathlib import Path
 
 from quickspine.files import sha256
 from quickspine.tracking.facts import dataset_input
-from quickspine.tracking.found import Entry, attach_metrics, find_run, model_of
+from quickspine.tracking.found import Entry, attach_metrics, find_run, model_of, runs_of
+from quickspine.tracking.lineage import link
 from quickspine.tracking.model import log_model
 from quickspine.tracking.pending import RUN_TAG, pending
 from quickspine.tracking.quiet import brief
+from quickspine.tracking.registry import DECISION, NotRecordedError, put_forward
 from quickspine.tracking.store import Store
 
 PARAMS_A_CALL = 100  # MLflow's limit
 METRICS_A_CALL = 500  # under MLflow's limit, 1000
+INVALID = frozenset({"INVALID_PARAMETER_VALUE"})
+NO_REGISTRY = INVALID | {"ENDPOINT_NOT_FOUND", "FEATURE_DISABLED"}  # of a server without one
 
 
 class Delivery:
@@ -35,6 +39,7 @@ class Delivery:
         self.model_id: str | None = None
         self.open: list[tuple[Entry, str]] = []
         self.refused: list[str] = []
+        self._whole = False  # whether all else of the run is recorded
         self._steps: dict[str, Callable[[Sequence[Entry]], None]] = {
             "begin": self._begin,
             "text": self._text,
@@ -44,6 +49,7 @@ class Delivery:
             "artifact": self._artifact,
             "model": self._model,
             "attach": self._attach,
+            "candidate": self._candidate,
             "end": self._end,
         }
 
@@ -58,13 +64,7 @@ class Delivery:
         """
         done = 0
         for group in _grouped(entries):
-            try:
-                self._steps[group[0]["kind"]](group)
-            except Exception as error:
-                wrong = getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE"
-                if not wrong or (group[0]["kind"] == "begin" and self.run_id is None):
-                    raise
-                self.refused.append(f"{group[0]['kind']} ({brief(error, self._store.uri)})")
+            self._take(group)
             done += len(group)
             yield done
 
@@ -81,9 +81,26 @@ class Delivery:
     def finish(self) -> list[str]:
         """What is still open after another look, as reasons."""
         waiting, self.open = self.open, []
-        for entry, _ in waiting:
-            self._steps[entry["kind"]]([entry])
+        self._whole = True
+        for position, (entry, _) in enumerate(waiting):
+            try:
+                self._take([entry])
+            except Exception:
+                self.open += waiting[position:]  # for the next try
+                raise
         return [reason for _, reason in self.open]
+
+    def _take(self, group: Sequence[Entry]) -> None:
+        """Record neighbours of one kind; what MLflow will never take is noted, and passed over."""
+        kind = group[0]["kind"]
+        try:
+            self._steps[kind](group)
+        except Exception as error:
+            code = getattr(error, "error_code", None)
+            wrong = code in (NO_REGISTRY if kind == "candidate" else INVALID)
+            if not wrong or (kind == "begin" and self.run_id is None):
+                raise
+            self.refused.append(f"{kind} ({brief(error, self._store.uri)})")
 
     def _begin(self, group: Sequence[Entry]) -> None:
         (entry,) = group
@@ -174,11 +191,34 @@ class Delivery:
     def _attach(self, group: Sequence[Entry]) -> None:
         for entry in group:
             digest = entry["model_digest"]
-            attach_metrics(self._store, entry)
-            others = [p for p in pending(self._root) if p.folder != self._folder]
-            if any(digest in other.model_digests for other in others):
+            waits = self._waits(digest)  # before the look: what is recorded in between is seen
+            trainings = runs_of(self._store, digest)
+            attach_metrics(self._store, entry, trainings)
+            if self.run_id is not None:
+                link(self._store, self.run_id, trainings)
+            if waits:
                 reason = f"the training of model {digest[:12]} is not recorded yet"
                 self.open.append((entry, reason))
+
+    def _candidate(self, group: Sequence[Entry]) -> None:
+        # After the rest: whatever the registry does, the run is whole by then.
+        for entry in group:
+            if not self._whole:
+                self.open.append((entry, "not put forward yet"))
+                continue
+            waits = self._waits(entry["model_digest"])
+            try:
+                put_forward(self._store, entry, str(self.run_id), self._root)
+            except NotRecordedError as error:
+                if waits:
+                    self.open.append((entry, f"{error} yet"))
+                else:  # it came out of DVC's cache, or its run was deleted
+                    self._store.client.set_tag(self.run_id, DECISION, f"none: {error}")
+
+    def _waits(self, digest: str) -> bool:
+        """Whether a training of this model is still to be recorded."""
+        others = [each for each in pending(self._root) if each.folder != self._folder]
+        return any(digest in other.model_digests for other in others)
 
     def _end(self, group: Sequence[Entry]) -> None:
         if self.run_id is not None:

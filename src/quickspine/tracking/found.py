@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from quickspine.tracking.pending import RUN_TAG
@@ -52,13 +52,18 @@ def model_of(run: Any) -> str | None:
     return str(models[-1].model_id) if models else None
 
 
-def attach_metrics(store: Store, entry: Entry) -> None:
-    """Log an entry's metrics and tags to the runs, and logged models, of one model's digest."""
+def runs_of(store: Store, model_digest: str) -> list[Any]:
+    """The trainings that made a model, the last one first; it may have been trained twice."""
+    found = store.client.search_runs(
+        [store.experiment_id], filter_string=f"tags.model_digest = '{model_digest}'"
+    )
+    return list(found)
+
+
+def attach_metrics(store: Store, entry: Entry, runs: Sequence[Any]) -> None:
+    """Log an entry's metrics and tags to runs, and to their logged models."""
     from mlflow.entities import Metric, RunTag
 
-    runs = store.client.search_runs(
-        [store.experiment_id], filter_string=f"tags.model_digest = '{entry['model_digest']}'"
-    )
     for run in runs:
         model_id = model_of(run)
         store.client.log_batch(

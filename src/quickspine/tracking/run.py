@@ -9,6 +9,7 @@ from typing import Any
 
 from quickspine.params import Tracking
 from quickspine.tracking.background import Background
+from quickspine.tracking.champion import Candidate, choose, proposal, registered_name
 from quickspine.tracking.environment import environment
 from quickspine.tracking.facts import texts
 from quickspine.tracking.journal import LINES, Journal, now_ms
@@ -160,6 +161,30 @@ class TrackedRun:
             return {"model_digest": model_digest, "values": values, "tags": texts(tags)}
 
         self._put("keep test metrics", entry, "attach")
+
+    def propose(
+        self, candidates: Sequence[Candidate], *, source: str, data_digest: str, drawings: int
+    ) -> None:
+        """Put the best candidate forward to the model registry, and say under which name.
+
+        Champion or challenger is decided where the run is recorded, by `champion.decide`; the
+        decision is the tag `registry_decision` of the run.
+
+        Args:
+            candidates: at least one; `champion.choose` takes one of them.
+            source: of the drawings, such as "doodles".
+            data_digest: hex sha256 of the data set.
+            drawings: validation drawings behind the candidates' accuracies.
+        """
+        if self._journal is None:
+            return
+        best = choose(candidates)
+        name = registered_name(self._tracking.experiment, source, data_digest)
+        self._put("keep the candidate", lambda: proposal(best, name, drawings), "candidate")
+        note(
+            f"{best.name}, the best on validation, goes to the model registry as {name}; "
+            "@champion or @challenger, and why, will stand there: `make ui`, Models"
+        )
 
     def finish(self, model_digest: str | None = None) -> None:
         """End the run well; the end of the `with` block does the same."""
