@@ -32,14 +32,25 @@ def words(metrics: dict[str, Any]) -> str:
 
 
 def flat(metrics: dict[str, Any]) -> dict[str, float]:
-    """Means, differences and p-values under dotted names, for MLflow."""
+    """Means, differences, intervals and p-values under dotted names, for MLflow.
+
+    Names are the same for every head and stage; `<stage>.` alone is spinal minus dense.
+    """
     found: dict[str, float] = {}
     for name, model in metrics["models"].items():
         found[f"{name}.test_accuracy"] = model["accuracy"]["mean"]
+        found[f"{name}.test_loss"] = model["loss"]["mean"]
+        found[f"{name}.calibration_error"] = model["calibration_error"]["mean"]
+        found[f"{name}.validation_accuracy"] = model["validation_accuracy"]["mean"]
         found[f"{name}.latency_ms"] = model["latency_ms"]
-    for stage, comparison in metrics["comparisons"].items():
-        found[f"{stage}.accuracy_difference"] = comparison["accuracy_difference"]
-        found[f"{stage}.p_value"] = comparison["p_value"]
+    pairs = dict(metrics["comparisons"])
+    for stage, compared in metrics["pairs"].items():
+        pairs |= {f"{stage}.{pair}": each for pair, each in compared.items()}
+    for name, pair in pairs.items():
+        found[f"{name}.accuracy_difference"] = pair["accuracy_difference"]
+        found[f"{name}.ci95_low"], found[f"{name}.ci95_high"] = pair["ci95"]
+        found[f"{name}.p_value"] = pair["p_value"]
+        found[f"{name}.p_holm"] = pair["p_holm"]
     return found
 
 
@@ -47,15 +58,18 @@ def short(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
     """What a person compares between experiments: what `dvc metrics` and `dvc exp show` tell.
 
     Of each stage the mean test accuracy of each head, then `difference` (spinal minus dense, where
-    there are both) and its p-value, by the name that it has in `metrics`. Shares, 0…1, rounded;
-    nothing that changes from run to run by itself, such as latency.
+    there are both) and `p_holm`, then each head's mean accuracy on validation, `<head>_validation`:
+    what a choice between experiments should look at. Shares, 0…1, rounded; nothing that changes
+    from run to run by itself, such as latency.
     """
     found: dict[str, dict[str, float]] = {}
+    of_validation: dict[str, dict[str, float]] = {}
     for name, model in metrics["models"].items():
         stage, _, head = name.partition("-")
         found.setdefault(stage, {})[head] = round(model["accuracy"]["mean"], DIGITS)
+        validation = round(model["validation_accuracy"]["mean"], DIGITS)
+        of_validation.setdefault(stage, {})[f"{head}_validation"] = validation
     for stage, comparison in metrics["comparisons"].items():
         found[stage]["difference"] = round(comparison["accuracy_difference"], DIGITS) + 0.0
-        p_value = "p_holm" if "p_holm" in comparison else "p_value"
-        found[stage][p_value] = float(f"{comparison[p_value]:.3g}")
-    return found
+        found[stage]["p_holm"] = float(f"{comparison['p_holm']:.3g}")
+    return {stage: numbers | of_validation[stage] for stage, numbers in found.items()}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from quickspine.evaluation import summary
@@ -31,17 +32,31 @@ def test_real_drawings_are_not_called_synthetic(make: Any, evaluate: Evaluate) -
 
 
 def test_numbers_for_the_tracker_are_flat(make: Any, evaluate: Evaluate) -> None:
-    case = make(stages=("train",))
+    case = make(stages=("train",), heads=("dense", "spinal", "linear"))
     metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
-    dense, spinal = (metrics["models"][f"train-{head}"] for head in ("dense", "spinal"))
-    assert summary.flat(metrics) == {
-        "train-dense.test_accuracy": dense["accuracy"]["mean"],
-        "train-dense.latency_ms": dense["latency_ms"],
-        "train-spinal.test_accuracy": spinal["accuracy"]["mean"],
-        "train-spinal.latency_ms": spinal["latency_ms"],
-        "train.accuracy_difference": metrics["comparisons"]["train"]["accuracy_difference"],
-        "train.p_value": metrics["comparisons"]["train"]["p_value"],
-    }
+    expected = {}
+    for head in ("dense", "spinal", "linear"):
+        model = metrics["models"][f"train-{head}"]
+        expected |= {
+            f"train-{head}.test_accuracy": model["accuracy"]["mean"],
+            f"train-{head}.test_loss": model["loss"]["mean"],
+            f"train-{head}.calibration_error": model["calibration_error"]["mean"],
+            f"train-{head}.validation_accuracy": model["validation_accuracy"]["mean"],
+            f"train-{head}.latency_ms": model["latency_ms"],
+        }
+    pairs = metrics["pairs"]["train"]
+    assert set(pairs) == {"spinal-dense", "spinal-linear", "dense-linear"}
+    named = {"train": metrics["comparisons"]["train"]}
+    for name, pair in {**named, **{f"train.{key}": pair for key, pair in pairs.items()}}.items():
+        expected |= {
+            f"{name}.accuracy_difference": pair["accuracy_difference"],
+            f"{name}.ci95_low": pair["ci95"][0],
+            f"{name}.ci95_high": pair["ci95"][1],
+            f"{name}.p_value": pair["p_value"],
+            f"{name}.p_holm": pair["p_holm"],
+        }
+    assert summary.flat(metrics) == expected
+    assert all(re.fullmatch(r"[/\w.\- :]+", name) for name in expected)  # what MLflow takes
 
 
 def test_what_dvc_compares_is_short(make: Any, evaluate: Evaluate) -> None:
@@ -50,34 +65,36 @@ def test_what_dvc_compares_is_short(make: Any, evaluate: Evaluate) -> None:
     found = summary.short(metrics)
     assert list(found) == ["train", "finetune"]
     for stage, numbers in found.items():
-        models, comparison = metrics["models"], metrics["comparisons"][stage]
-        heads = ("dense", "spinal")
-        means = {head: models[f"{stage}-{head}"]["accuracy"]["mean"] for head in heads}
-        assert {head: numbers.pop(head) for head in heads} == {
-            head: round(mean, 5) for head, mean in means.items()
+        comparison = metrics["comparisons"][stage]
+        expected = {}
+        for head in ("dense", "spinal"):
+            model = metrics["models"][f"{stage}-{head}"]
+            expected[head] = round(model["accuracy"]["mean"], 5)
+            expected[f"{head}_validation"] = round(model["validation_accuracy"]["mean"], 5)
+        expected["difference"] = round(comparison["accuracy_difference"], 5)
+        expected["p_holm"] = float(f"{comparison['p_holm']:.3g}")
+        assert numbers == expected
+
+
+def test_no_difference_has_no_sign() -> None:
+    model = {"accuracy": {"mean": 0.9123456}, "validation_accuracy": {"mean": 0.9}}
+    found = summary.short(
+        {
+            "models": {"train-dense": model, "train-spinal": model},
+            "comparisons": {"train": {"accuracy_difference": -1e-9, "p_holm": 1.23456e-7}},
         }
-        assert numbers.pop("difference") == round(comparison["accuracy_difference"], 5)
-        (p_value,) = numbers.values()
-        assert p_value == float(f"{comparison.get('p_holm', comparison['p_value']):.3g}")
+    )
+    assert str(found["train"]["difference"]) == "0.0"
+    assert found["train"]["p_holm"] == 1.23e-7
 
 
-def test_p_values_are_named_as_what_they_are() -> None:
-    def of(**p_values: float) -> dict[str, float]:
-        model = {"accuracy": {"mean": 0.9123456}}
-        return summary.short(
-            {
-                "models": {"train-dense": model, "train-spinal": model},
-                "comparisons": {"train": {"accuracy_difference": -1e-9, **p_values}},
-            }
-        )["train"]
-
-    same = {"dense": 0.91235, "spinal": 0.91235, "difference": 0.0}
-    assert of(p_value=1.23456e-7) == {**same, "p_value": 1.23e-7}
-    assert of(p_value=0.04, p_holm=0.123456) == {**same, "p_holm": 0.123}
-
-
-def test_a_head_alone_has_its_accuracy_only(make: Any, evaluate: Evaluate) -> None:
+def test_a_head_alone_has_its_accuracies_only(make: Any, evaluate: Evaluate) -> None:
     case = make(stages=("train",), heads=("linear",))
     metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
-    mean = metrics["models"]["train-linear"]["accuracy"]["mean"]
-    assert summary.short(metrics) == {"train": {"linear": round(mean, 5)}}
+    model = metrics["models"]["train-linear"]
+    assert summary.short(metrics) == {
+        "train": {
+            "linear": round(model["accuracy"]["mean"], 5),
+            "linear_validation": round(model["validation_accuracy"]["mean"], 5),
+        }
+    }
