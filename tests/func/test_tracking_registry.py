@@ -47,13 +47,13 @@ def trained(params: Params, accuracy: float, head: str = "spinal", seed: int = 1
     return Candidate("train", head, seed, sha256(file), "p" * 64, accuracy, 1 - accuracy)
 
 
-def evaluated(params: Params, candidates: Sequence[Candidate]) -> str | None:
+def evaluated(params: Params, candidates: Sequence[Candidate]) -> str:
     """A tracked evaluation of these models; the id of its run."""
     with tracked_run(params, stage="evaluate", data_digest=DATA) as run:
         for each in candidates:
             attach(params.tracking, each.model_digest, {"test_accuracy": each.accuracy})
         run.propose(candidates, source="doodles", data_digest=DATA, drawings=DRAWINGS)
-    return run.run_id
+    return str(run.run_id)
 
 
 def parents(**changes: Any) -> dict[str, str | None]:
@@ -62,7 +62,7 @@ def parents(**changes: Any) -> dict[str, str | None]:
     return {run.info.run_id: run.data.tags.get(tag) for run in runs(**changes)}
 
 
-def compared(run_id: str | None, **changes: Any) -> set[str]:
+def compared(run_id: str, **changes: Any) -> set[str]:
     """The models that an evaluation's run has as inputs; a search for runs does not tell."""
     return {each.model_id for each in client(**changes).get_run(run_id).inputs.model_inputs}
 
@@ -85,7 +85,7 @@ def aliases(**changes: Any) -> dict[str, str]:
     return {alias: str(version) for alias, version in found.items()}
 
 
-def decision(run_id: str | None, **changes: Any) -> str | None:
+def decision(run_id: str, **changes: Any) -> str | None:
     """What an evaluation's run says of the registry."""
     tags = client(**changes).get_run(run_id).data.tags
     return tags.get("registry_decision")
@@ -103,7 +103,6 @@ def test_trainings_are_nested_under_the_evaluation_that_compared_them(project: P
     found = {run.info.run_name: run for run in runs()}
     for head, parent in (("dense", evaluation), ("spinal", evaluation), ("linear", None)):
         assert parents()[found[f"train-{head}-1"].info.run_id] == parent
-    assert evaluation is not None
     assert parents()[evaluation] is None
     made = [found[f"train-{head}-1"].outputs.model_outputs[0].model_id for head in HEADS]
     assert compared(evaluation) == set(made)

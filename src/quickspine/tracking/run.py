@@ -183,7 +183,7 @@ class TrackedRun:
         self._put("keep the candidate", lambda: proposal(best, name, drawings), "candidate")
         note(
             f"{best.name}, the best on validation, goes to the model registry as {name}; "
-            "@champion or @challenger, and why, will stand there: `make ui`, Models"
+            "@champion or @challenger, and why, will stand there: `make ui`, Model registry"
         )
 
     def finish(self, model_digest: str | None = None) -> None:
