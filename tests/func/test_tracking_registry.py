@@ -87,7 +87,7 @@ def aliases(**changes: Any) -> dict[str, str]:
 
 def decision(run_id: str, **changes: Any) -> str | None:
     """What an evaluation's run says of the registry."""
-    tags = client(**changes).get_run(run_id).data.tags
+    tags: dict[str, str] = client(**changes).get_run(run_id).data.tags
     return tags.get("registry_decision")
 
 
