@@ -34,7 +34,7 @@ def test_real_drawings_are_not_called_synthetic(make: Any, evaluate: Evaluate) -
 def test_numbers_for_the_tracker_are_flat(make: Any, evaluate: Evaluate) -> None:
     case = make(stages=("train",), heads=("dense", "spinal", "linear"))
     metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
-    expected = {}
+    expected: dict[str, float] = {}
     for head in ("dense", "spinal", "linear"):
         model = metrics["models"][f"train-{head}"]
         expected |= {
