@@ -187,8 +187,17 @@ def seen(browser: webdriver.Chrome, screen: str, scheme: str = "light") -> None:
 
 def picture(browser: webdriver.Chrome, element: Any) -> Any:
     """What an element looks like, uint8 [height, width, 3]."""
-    with Image.open(io.BytesIO(element.screenshot_as_png)) as shot:
-        return np.asarray(shot.convert("RGB"))
+    box = browser.execute_script(
+        "const {x, y, width, height} = arguments[0].getBoundingClientRect();"
+        "return {x: x + scrollX, y: y + scrollY, width, height, scale: 1}",
+        element,
+    )
+    box["width"] = min(box["width"], browser.execute_script("return innerWidth") - box["x"])
+    shot = browser.execute_cdp_cmd(
+        "Page.captureScreenshot", {"clip": box, "captureBeyondViewport": True}
+    )
+    with Image.open(io.BytesIO(base64.b64decode(shot["data"]))) as opened:
+        return np.asarray(opened.convert("RGB"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -12,7 +12,7 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e9e9ec; --soft: #a4a7ae; --line: #3a3d44;
   --page: #16171a; --card: #202227; --mark: #3a2e14; --edge: #d9961e; --link: #8fbdf0; } }
 * { box-sizing: border-box; }
-html { scroll-behavior: smooth; -webkit-text-size-adjust: 100%; }
+html { -webkit-text-size-adjust: 100%; }
 body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 62rem; background: var(--page);
   color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: clamp(1.5rem, 5vw, 2.1rem); line-height: 1.15; margin: 0 0 .4rem; }
@@ -79,9 +79,12 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: .4r
 @media print { :root { --ink: #000; --soft: #444; --line: #bbb; --page: #fff; --card: #fff;
   --mark: #fff; } body { max-width: none; padding: 0; font-size: 9.5pt; }
   .card, figure, tr, .drawings li { break-inside: avoid; } h2, h3, h4, .how { break-after: avoid; }
-  .pair { grid-template-columns: 1fr 1fr; } .trio { grid-template-columns: 1fr 1fr 1fr; }
+  .pair { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .trio { grid-template-columns: repeat(3, minmax(0, 1fr)); }
   .matrix svg { min-width: 0; } nav { display: none; } .scroll { overflow: visible; }
-  .numbers td, .numbers thead th + th { padding-left: .7rem; }
+  .numbers { font-size: 8pt; min-width: 0; } .numbers th:first-child { min-width: 0; }
+  .numbers td, .numbers thead th + th { padding-left: .5rem; white-space: normal; }
+  .worded td:last-child, .worded thead th:last-child { min-width: 8rem; }
   .drawings { grid-template-columns: repeat(8, 1fr); gap: .5rem; }
   .bare { grid-template-columns: repeat(auto-fill, 3.6rem); } }
 """
