@@ -43,7 +43,8 @@ def test_outputs_are_those_of_the_contract(finished: Project) -> None:
             assert names == ["history.csv", "metrics.json", "model.keras"]
             digest = hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
             assert finished.json(f"models/{stage}-{head}-1/metrics.json")["model_digest"] == digest
-    assert (finished.path / "evaluation/report.html").is_file()
+    for name in ("report.html", "model-card.md"):
+        assert (finished.path / "evaluation" / name).is_file()
     assert (finished.path / "evaluation/plots").is_dir()
     assert (finished.path / "evaluation/summary.json").is_file()
     assert not list(finished.path.rglob(".partial-*"))

@@ -163,11 +163,12 @@ def test_all_pairs_hold_the_numbers_of_the_metrics(make: Any, evaluate: Evaluate
     for table, stage in zip(tables, ("train", "finetune"), strict=True):
         assert len(table.rows) == 11
         for row, (pair, found) in zip(table.rows[1:], metrics["pairs"][stage].items(), strict=True):
-            name, difference, interval, p, holm, reduction, verdict = row
+            name, difference, interval, p, bootstrap, holm, reduction, verdict = row
             assert name.replace(" \N{MINUS SIGN} ", "-") == pair
             assert as_shown(difference, [100 * found["accuracy_difference"]])
             assert as_shown(interval, [100 * end for end in found["ci95"]])
-            for cell, value in ((p, found["p_value"]), (holm, found["p_holm"])):
+            for cell, key in ((p, "p_value"), (bootstrap, "p_bootstrap"), (holm, "p_holm")):
+                value = found[key]
                 assert cell == ("< 0.0001" if value < 1e-4 else f"{value:.2g}")
             if found["error_reduction"] is None:
                 assert reduction == "none to reduce"

@@ -14,8 +14,9 @@ HEAD = [
     f"first {MINUS} second",
     "points",
     "95 % interval",
-    "p",
-    "p (Holm)",
+    "p, swaps",
+    "p, interval",
+    "p, Holm",
     "error reduction, %",
     "verdict",
 ]
@@ -32,8 +33,8 @@ def section(evidence: Evidence) -> Section | None:
     return Section(
         "pairs",
         "Every head against every other",
-        "A row is the accuracy of the first head minus that of the second; a claim needs an "
-        "interval without zero and a small p after Holm's correction for so many comparisons.",
+        "A row is the accuracy of the first head minus that of the second; a claim takes the larger "
+        "of two p-values and needs it small after Holm's correction for so many comparisons.",
         body,
     )
 
@@ -45,6 +46,7 @@ def _table(pairs: dict[str, dict[str, Any]]) -> str:
             points(found["accuracy_difference"]),
             f"{points(found['ci95'][0])} to {points(found['ci95'][1])}",
             bare(found["p_value"]),
+            bare(found["p_bootstrap"]),
             bare(found["p_holm"]),
             "none to reduce"
             if found["error_reduction"] is None
