@@ -34,7 +34,7 @@ def section(evidence: Evidence) -> Section | None:
         "pairs",
         "Every head against every other",
         "A row is the accuracy of the first head minus that of the second; a claim takes the "
-        "larger of two p-values and needs it small after Holm's correction for so many comparisons.",
+        "larger of two p-values and needs it small after Holm's correction for their number.",
         body,
     )
 
