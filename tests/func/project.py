@@ -37,7 +37,9 @@ TINY: dict[str, Any] = {
 
 def environment(path: Path) -> dict[str, str]:
     """Variables for commands in the project at `path`: its own code, this Python, its stores."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_", "GIT_"))}
+    # Not those of a `make test` around it either: a nested make says which folder it enters.
+    others = ("DVC_", "MLFLOW_", "GIT_", "MAKE", "MFLAGS")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
     kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     kept["PYTHONPATH"] = str(path / "src")  # this copy, not the installed one
     return kept
