@@ -16,10 +16,10 @@ def words(metrics: dict[str, Any]) -> str:
     counts = ", ".join(f"{data[split]} {split}" for split in SPLITS)
     lines = [f"{data['source']}{kind}, {len(data['categories'])} categories: {counts}"]
     for name, model in metrics["models"].items():
-        accuracy = model["accuracy"]
+        accuracy, seeds = model["accuracy"], len(model["seeds"])
+        of_seeds = f"± {accuracy['std']:.2%} of {seeds} seeds" if seeds > 1 else "of one seed"
         lines.append(
-            f"  {name:<16} {accuracy['mean']:7.2%} ± {accuracy['std']:.2%} of "
-            f"{len(accuracy['runs'])} seeds, {model['parameters']:,} parameters "
+            f"  {name:<16} {accuracy['mean']:7.2%} {of_seeds}, {model['parameters']:,} parameters "
             f"(head {model['head_parameters']:,}), {model['latency_ms']:.2f} ms a drawing"
         )
     for stage, found in metrics["comparisons"].items():

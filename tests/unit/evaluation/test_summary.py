@@ -31,6 +31,14 @@ def test_real_drawings_are_not_called_synthetic(make: Any, evaluate: Evaluate) -
     assert summary.words(metrics).startswith("quickdraw, 4 categories: ")
 
 
+def test_one_seed_has_no_spread(make: Any, evaluate: Evaluate) -> None:
+    case = make(seeds=(4,))
+    metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
+    words = summary.words(metrics)
+    assert words.count("of one seed") == len(metrics["models"])
+    assert "±" not in words
+
+
 def test_numbers_for_the_tracker_are_flat(make: Any, evaluate: Evaluate) -> None:
     case = make(stages=("train",), heads=("dense", "spinal", "linear"))
     metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
