@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from quickspine.tracking.quiet import quiet
 from quickspine.tracking.store import open_store
 from tests.func.project import Project, new
 from tests.func.tracked import NeverRecorded, RecordedHere, configured
+from tests.func.tracking_server import mlflow_server
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,15 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with quiet():
         open_store(configured().tracking, folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def served(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a real tracking server, with a store of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(template / "mlruns" / "mlflow.db", folder)
+    with mlflow_server(folder) as port:
+        yield port
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from tests.func.tracked import (
     runs,
     work,
 )
-from tests.func.tracking_server import Door, door, mlflow_server
+from tests.func.tracking_server import Door, door
 
 STORE = Path("mlruns/mlflow.db")
 recorded_here = pytest.mark.usefixtures("recorded_here")
@@ -429,14 +429,6 @@ def test_a_server_that_is_down_costs_one_warning(
     said = capsys.readouterr()
     assert "hunter2" not in said.out + said.err
     assert "train-spinal-1" in said.out
-
-
-@pytest.fixture(scope="module")
-def served(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(template / "mlruns" / "mlflow.db", folder)
-    with mlflow_server(folder) as port:
-        yield port
 
 
 @pytest.fixture

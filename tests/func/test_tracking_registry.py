@@ -27,7 +27,7 @@ from tests.func.tracked import (
     runs,
     sync_killed,
 )
-from tests.func.tracking_server import door, mlflow_server
+from tests.func.tracking_server import door
 
 DATA = "da7a" * 16
 NAME = "quickspine-doodles-da7ada7a"
@@ -376,14 +376,6 @@ def test_what_another_look_meets_is_not_lost_with_the_fault(
 
 
 # On a server
-
-
-@pytest.fixture(scope="module")
-def served(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(template / "mlruns" / "mlflow.db", folder)
-    with mlflow_server(folder) as port:
-        yield port
 
 
 @pytest.fixture

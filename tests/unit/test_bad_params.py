@@ -45,7 +45,9 @@ def leaves(values: dict[str, Any], before: Keys = ()) -> list[Keys]:
 
 
 LEAVES = leaves(VALUES)
-LATER = [("data", "allow_fewer"), ("train", "augment", "perspective")]  # without it: off
+LATER = [  # came later, so that a file without it still loads
+    *(path for path in LEAVES if path[-1] in {"allow_fewer", "perspective", "progressive_width"})
+]
 SECTIONS = sorted({keys[:depth] for keys in LEAVES for depth in range(len(keys))})
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from quickspine.evaluation import charts, confusions, pairing, svg, tables
+from quickspine.evaluation import charts, pairing, svg, tables
 from quickspine.evaluation.calibration import Reliability, reliability
 from quickspine.evaluation.calibration_chart import calibration
 from quickspine.evaluation.category_chart import by_category
@@ -55,10 +55,10 @@ def write(
     """Fill the folder `place`, whole or not at all; the same inputs give the same bytes.
 
     Files: `history.csv`, `per-category.csv`, `calibration.csv`, `confusion.csv` (all models and
-    seeds), `confusion-<stage>-<head>.csv` (the answers of the model's first seed), `result.png`,
-    and as `<name>.svg` the figures `accuracy`, for each stage `curves-<stage>` (where a run has a
-    history), a `<cost>-<stage>` for each of `COSTS`, `categories-<stage>` (of the two heads that
-    are held against each other), `calibration-<stage>`, and `confusion-<stage>-<head>` (all seeds).
+    seeds), `result.png`, and as `<name>.svg` the figures `accuracy`, for each stage
+    `curves-<stage>` (where a run has a history), a `<cost>-<stage>` for each of `COSTS`,
+    `categories-<stage>` (of the two heads that are held against each other),
+    `calibration-<stage>`, and `confusion-<stage>-<head>` (all seeds).
 
     Args:
         place: the folder; what it held before is gone afterwards.
@@ -87,9 +87,8 @@ def write(
             figures |= _of_stage(stage, of_stage, categories, metrics, by_bin, measured)
         for model, group in groups.items():
             figures[f"confusion-{model}"] = heatmap(mean_confusion(group, labels), categories)
-            tables.answers(folder / f"confusion-{model}.csv", group[0], labels, categories)
         tables.history(folder / "history.csv", runs)
-        confusions.write(folder / "confusion.csv", runs, labels, categories)
+        tables.confusions(folder / "confusion.csv", runs, labels, categories)
         tables.by_category(folder / "per-category.csv", measured, categories)
         tables.calibration(folder / "calibration.csv", by_bin)
         inline = {}

@@ -1,4 +1,4 @@
-"""CSV files for `dvc plots`: every epoch, and every answer."""
+"""CSV files for `dvc plots`: epochs, categories, calibration, and what is taken for what."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from quickspine.evaluation.calibration import Reliability
-from quickspine.evaluation.metrics import Ints, ModelRun
+from quickspine.evaluation.comparison import by_model
+from quickspine.evaluation.metrics import Ints, ModelRun, confusion
 from quickspine.evaluation.per_category import PerCategory
 
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
@@ -38,10 +41,17 @@ def history(place: Path, runs: Sequence[ModelRun]) -> None:
     _write(place, ["stage", "head", "seed", "epoch", *MEASURES], rows)
 
 
-def answers(place: Path, run: ModelRun, labels: Ints, categories: Sequence[str]) -> None:
-    """One row a test drawing, `actual,predicted`: DVC's confusion template counts the rows."""
-    pairs = zip(labels, run.logits.argmax(axis=1), strict=True)
-    _write(place, ["actual", "predicted"], ((categories[a], categories[p]) for a, p in pairs))
+def confusions(
+    place: Path, runs: Sequence[ModelRun], labels: Ints, categories: Sequence[str]
+) -> None:
+    """One row a model and pair of categories that occurs: its answers, over all seeds."""
+    rows = []
+    for model, group in by_model(runs).items():
+        matrix = np.sum([confusion(run.logits, labels) for run in group], axis=0)
+        for actual, predicted in np.argwhere(matrix):
+            pair = categories[actual], categories[predicted]
+            rows.append([*model.split("-", 1), *pair, matrix[actual, predicted]])
+    _write(place, ["stage", "head", "actual", "predicted", "answers"], rows)
 
 
 def by_category(place: Path, models: Mapping[str, PerCategory], categories: Sequence[str]) -> None:

@@ -6,12 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from hypothesis import strategies as st
 
 from quickspine.evaluation.metrics import Costs, Floats, Latency, ModelRun
 
 
 def generator(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
+
+
+@st.composite
+def logits_and_labels(draw: Any) -> tuple[Any, Any]:
+    """Logits without ties (scikit-learn breaks those the other way) and labels."""
+    classes, rows = draw(st.integers(2, 8)), draw(st.integers(1, 60))
+    source = np.random.default_rng(draw(st.integers(0, 2**32)))
+    scale = draw(st.sampled_from([0.1, 1.0, 30.0, 1000.0]))
+    logits = (scale * source.normal(size=(rows, classes))).astype(np.float32)
+    return logits, source.integers(0, classes, rows)
 
 
 def heads(

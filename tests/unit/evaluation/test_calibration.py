@@ -9,19 +9,11 @@ from hypothesis import strategies as st
 
 from quickspine.evaluation import calibration
 from quickspine.evaluation.calibration import expected_calibration_error, reliability
+from tests.unit.evaluation.answers import logits_and_labels
 
 # Probabilities whose logarithms are logits: confidences .9, .8, .6, .6, answers 0, 0, 1, 1.
 ODDS = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.4, 0.6]])
 LABELS = np.array([0, 1, 1, 0])
-
-
-@st.composite
-def answers(draw: Any) -> tuple[Any, Any]:
-    classes, rows = draw(st.integers(2, 8)), draw(st.integers(1, 60))
-    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
-    scale = draw(st.sampled_from([0.1, 1.0, 30.0, 1000.0]))
-    logits = (scale * generator.normal(size=(rows, classes))).astype(np.float32)
-    return logits, generator.integers(0, classes, rows)
 
 
 def test_by_hand() -> None:
@@ -52,7 +44,7 @@ def test_sure_and_wrong_is_the_worst_sure_and_right_the_best() -> None:
     assert expected_calibration_error(sure, np.array([0, 0, 0])) == 0
 
 
-@given(answers(), st.integers(1, 20))
+@given(logits_and_labels(), st.integers(1, 20))
 def test_as_written_out(case: tuple[Any, Any], bins: int) -> None:
     logits, labels = case
     wide = logits.astype(np.float64)
@@ -67,7 +59,7 @@ def test_as_written_out(case: tuple[Any, Any], bins: int) -> None:
     assert expected_calibration_error(logits, labels, bins) == pytest.approx(total / len(labels))
 
 
-@given(answers(), st.integers(1, 20))
+@given(logits_and_labels(), st.integers(1, 20))
 def test_what_must_hold(case: tuple[Any, Any], bins: int) -> None:
     logits, labels = case
     found = reliability(logits, labels, bins)

@@ -5,25 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from quickspine.errors import WrongInputError
 from quickspine.evaluation import metrics
-from tests.unit.evaluation.answers import run_of
+from tests.unit.evaluation.answers import logits_and_labels, run_of
 
 LOGITS = np.array([[2, 1, 0], [0, 3, 1], [1, 0, 5], [4, 0, 1]], np.float32)
 LABELS = np.array([0, 1, 1, 2])
-
-
-@st.composite
-def answers(draw: Any) -> tuple[Any, Any]:
-    """Logits without ties (scikit-learn breaks those the other way) and labels."""
-    classes, rows = draw(st.integers(2, 8)), draw(st.integers(1, 60))
-    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
-    scale = draw(st.sampled_from([0.1, 1.0, 30.0, 1000.0]))
-    logits = (scale * generator.normal(size=(rows, classes))).astype(np.float32)
-    return logits, generator.integers(0, classes, rows)
 
 
 def test_by_hand() -> None:
@@ -48,7 +37,7 @@ def test_of_equal_logits_the_first_counts() -> None:
     assert found == pytest.approx([1 / 3, 2 / 3, 1, 1])
 
 
-@given(answers())
+@given(logits_and_labels())
 def test_as_scikit_learn(case: tuple[Any, Any]) -> None:
     logits, labels = case
     classes = logits.shape[1]
@@ -66,7 +55,7 @@ def test_as_scikit_learn(case: tuple[Any, Any]) -> None:
     np.testing.assert_allclose(metrics.per_class_accuracy(matrix), recall)
 
 
-@given(answers())
+@given(logits_and_labels())
 def test_what_must_hold(case: tuple[Any, Any]) -> None:
     logits, labels = case
     classes = logits.shape[1]

@@ -7,16 +7,12 @@ from quickspine.evaluation.category_chart import SHOWN
 from quickspine.evaluation.evidence import Evidence
 from quickspine.evaluation.figures import title
 from quickspine.evaluation.page import Section
-from quickspine.evaluation.pairing import stages, told
+from quickspine.evaluation.sections.pictures import by_stage
 
 
 def accuracies(evidence: Evidence) -> Section | None:
     """Accuracy by category, a picture a stage."""
-    pictures = "".join(
-        page.figure(evidence.figures[name], told(stage))
-        for stage in stages(evidence.metrics)
-        if (name := f"categories-{stage}") in evidence.figures
-    )
+    pictures = by_stage(evidence, "categories")
     if not pictures:
         return None
     total = len(evidence.categories)
@@ -33,7 +29,7 @@ def accuracies(evidence: Evidence) -> Section | None:
         "Accuracy by category",
         "A mark is the share of a category's test drawings that were answered right, the mean over "
         "seeds; the line is its 95 % (Wilson) interval for that many drawings.",
-        f'{words}</p>\n<div class="pair">\n{pictures}</div>\n',
+        f"{words}</p>\n{pictures}",
     )
 
 

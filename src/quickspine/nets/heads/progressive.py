@@ -6,11 +6,12 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.heads.block import HeadLayer, flat_size, flatten_channels_first
+from quickspine.nets.heads.block import flat_size, flatten_channels_first
+from quickspine.nets.heads.chain import ChainHead
 
 
 @keras.saving.register_keras_serializable("quickspine")
-class ProgressiveHead(HeadLayer):
+class ProgressiveHead(ChainHead):
     """ProgressiveSpinalNet (arXiv 2103.11373): a spinal head that keeps everything it has seen.
 
     s_k = block(x ‖ s_1 ‖ … ‖ s_{k-1}) of all features x, and the logits are one linear layer of
@@ -23,18 +24,6 @@ class ProgressiveHead(HeadLayer):
         sub_layers: how many.
         rest: see `HeadLayer`.
     """
-
-    def __init__(
-        self, classes: int, *, width: int | None = None, sub_layers: int = 4, **rest: Any
-    ) -> None:
-        super().__init__(classes, **rest)
-        if sub_layers < 1 or (width is not None and width < 1):
-            raise ValueError(
-                "ProgressiveHead needs at least one sub-layer of at least one unit. "
-                f"Received: sub_layers={sub_layers}, width={width}"
-            )
-        self.width = width
-        self.sub_layers = sub_layers
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         features = flat_size(shape)
@@ -50,6 +39,3 @@ class ProgressiveHead(HeadLayer):
             output = self.run(f"spinal{index + 1}", seen, training)
             seen = keras.ops.concatenate([seen, output], axis=-1)
         return self.run("logits", seen, training)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "width": self.width, "sub_layers": self.sub_layers}

@@ -6,7 +6,8 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.heads.block import HeadLayer, flat_size, flatten_channels_first
+from quickspine.nets.heads.block import flat_size, flatten_channels_first
+from quickspine.nets.heads.chain import ChainHead
 
 
 def spinal_parameters(
@@ -20,7 +21,7 @@ def spinal_parameters(
 
 
 @keras.saving.register_keras_serializable("quickspine")
-class SpinalHead(HeadLayer):
+class SpinalHead(ChainHead):
     """Sub-layers that take turns at the two halves of the features, each fed by the one before.
 
     s_1 = block(first half), s_k = block(half_k ‖ s_{k-1}) with the halves in turn, and the logits
@@ -38,19 +39,6 @@ class SpinalHead(HeadLayer):
         sub_layers: how many.
         rest: see `HeadLayer`.
     """
-
-    def __init__(
-        self, classes: int, *, width: int | None = None, sub_layers: int = 4, **rest: Any
-    ) -> None:
-        super().__init__(classes, **rest)
-        if sub_layers < 1 or (width is not None and width < 1):
-            raise ValueError(
-                "SpinalHead needs at least one sub-layer of at least one unit. "
-                f"Received: sub_layers={sub_layers}, width={width}"
-            )
-        self.width = width
-        self.sub_layers = sub_layers
-        self.half = 0
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         self.half = (flat_size(shape) + 1) // 2
@@ -71,6 +59,3 @@ class SpinalHead(HeadLayer):
                 part = keras.ops.concatenate([part, outputs[-1]], axis=-1)
             outputs.append(self.run(f"spinal{index + 1}", part, training))
         return self.run("logits", keras.ops.concatenate(outputs, axis=-1), training)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "width": self.width, "sub_layers": self.sub_layers}

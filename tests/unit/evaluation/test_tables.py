@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quickspine.evaluation import confusions
+from quickspine.evaluation import tables
 
 
 def rows(place: Path) -> list[dict[str, str]]:
@@ -22,7 +22,7 @@ def test_by_hand(make: Any, tmp_path: Path) -> None:
     wrong = np.array([[9, 0, 0], [0, 9, 0], [9, 0, 0]], np.float32)
     one, other = make(seeds=(1, 2), stages=("train",), heads=("dense",)).runs
     runs = [replace(one, logits=right), replace(other, logits=wrong)]
-    confusions.write(tmp_path / "confusion.csv", runs, labels, ["cat", 'a "b", c', "moon"])
+    tables.confusions(tmp_path / "confusion.csv", runs, labels, ["cat", 'a "b", c', "moon"])
     assert [tuple(row.values()) for row in rows(tmp_path / "confusion.csv")] == [
         ("train", "dense", "cat", "cat", "3"),
         ("train", "dense", "cat", 'a "b", c', "1"),
@@ -36,9 +36,9 @@ def test_every_answer_of_every_seed_is_counted(
     make: Any, tmp_path: Path, seeds: tuple[int, ...]
 ) -> None:
     case = make(seeds=seeds)
-    confusions.write(tmp_path / "confusion.csv", case.runs, case.labels, case.categories)
+    tables.confusions(tmp_path / "confusion.csv", case.runs, case.labels, case.categories)
     found = rows(tmp_path / "confusion.csv")
-    assert list(found[0]) == list(confusions.HEAD)
+    assert list(found[0]) == ["stage", "head", "actual", "predicted", "answers"]
     for stage in ("train", "finetune"):
         for head in ("dense", "spinal"):
             of_one = [row for row in found if (row["stage"], row["head"]) == (stage, head)]
