@@ -65,7 +65,7 @@ def paths(values: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 PATHS = paths(VALUES)
 LATER = [  # without it: off, or as the features are
-    ("data", "allow_fewer"),
+    *(("data", key) for key in ("allow_fewer", "dataset", "folder", "image_size", "strokes")),
     ("train", "augment", "perspective"),
     ("train", "progressive_width"),
     ("finetune", "progressive_width"),

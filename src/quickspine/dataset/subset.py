@@ -50,7 +50,7 @@ def preprocess(
         NoSpaceError: if the disk has no room for it, before anything is read.
     """
     raw = Raw(raw_folder, params.data.categories)
-    limit = params.data.drawings_per_category
+    limit = params.data.limit
     if min(raw.rows) < limit and not params.data.allow_fewer:
         raise WrongInputError(
             f"data.drawings_per_category: {limit} asked for, {min(raw.rows)} in {raw_folder}; "

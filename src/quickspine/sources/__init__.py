@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from quickspine.files import whole_folder, write_json
 from quickspine.params import Data
+
+Encoding = Literal["raw", "pictures"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,21 @@ class Fetched:
     rows: int  # drawings
     bytes: int  # of the file
     sha256: str  # of the file
+    # Images of each split that the source itself has, of train, validation and test, which follow
+    # one another in the file in this order; None: it has none, so preprocess splits.
+    splits: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a source has written into the raw folder."""
+
+    entries: list[Fetched]
+    # Height, width and channels of each image; of pictures: what they become when they are read.
+    shape: tuple[int, int, int] = (28, 28, 1)
+    encoding: Encoding = "raw"
+    licence: str | None = None  # where it is another than the module's LICENCE
+    attribution: str | None = None  # and ATTRIBUTION
 
 
 class Source(Protocol):
@@ -34,11 +51,15 @@ class Source(Protocol):
     LICENCE: str
     ATTRIBUTION: str
 
-    def fetch(self, data: Data, folder: Path) -> list[Fetched]:
-        """Write one `<category>.npy` (uint8 [rows, 784], C order) a category into `folder`.
+    def fetch(self, data: Data, folder: Path) -> Collection:
+        """Write one file a category into `folder`.
+
+        Raw: `.npy`, uint8 [rows, height * width * channels] in C order. Pictures: `.zip` of JPEG
+        and PNG files as they came. See `quickspine.sources.writing`.
 
         Returns:
-            One `Fetched` a category, in the order of `data.categories`.
+            One `Fetched` a category, in the order of `data.categories`, or of the source's own
+            where that is empty.
 
         Raises:
             WrongInputError: if a category cannot be had as asked for; names it and what would do.
@@ -59,14 +80,19 @@ def fetch(data: Data, place: Path) -> dict[str, Any]:
     """
     source = find(data.source)
     with whole_folder(place) as folder:
-        entries = source.fetch(data, folder)
+        found = source.fetch(data, folder)
         manifest = {
             "source": data.source,
             "synthetic": source.SYNTHETIC,
-            "licence": source.LICENCE,
-            "attribution": source.ATTRIBUTION,
-            "side": 28,
-            "categories": [asdict(entry) for entry in entries],
+            "licence": found.licence or source.LICENCE,
+            "attribution": found.attribution or source.ATTRIBUTION,
+            "shape": list(found.shape),
+            "encoding": found.encoding,
+            "categories": [_told(entry) for entry in found.entries],
         }
         write_json(folder / "manifest.json", manifest)
     return manifest
+
+
+def _told(entry: Fetched) -> dict[str, Any]:
+    return {key: value for key, value in asdict(entry).items() if value is not None}

@@ -50,7 +50,7 @@ def every(
     """
     names = data.categories
     if not data.allow_fewer:
-        check_space(len(names) * data.drawings_per_category * npy.ROW)
+        check_space(len(names) * data.limit * npy.ROW)
     takes = dict(zip(names, _each(names, look, place, stop), strict=True))
     total = sum(found.body for found in takes.values())
     if data.allow_fewer:

@@ -67,13 +67,13 @@ def parse(start: bytes, row: int = ROW) -> Header | None:
     return Header(length, _rows(start[text_at:length], encoding, row))
 
 
-def header(rows: int) -> bytes:
-    """The header that numpy writes (format 1.0) before uint8 [rows, 784] in C order.
+def header(rows: int, row: int = ROW) -> bytes:
+    """The header that numpy writes (format 1.0) before uint8 [rows, row] in C order.
 
     numpy leaves room for the number of rows to grow: the length, 128 bytes, is always the same.
     """
     buffer = io.BytesIO()
-    fields = {"descr": "|u1", "fortran_order": False, "shape": (rows, ROW)}
+    fields = {"descr": "|u1", "fortran_order": False, "shape": (rows, row)}
     numpy_format.write_array_header_1_0(buffer, fields)
     return buffer.getvalue()
 

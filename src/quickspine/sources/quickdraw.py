@@ -15,7 +15,7 @@ from pathlib import Path
 from quickspine import files
 from quickspine.errors import WrongInputError
 from quickspine.params import Data
-from quickspine.sources import Fetched, mirror, npy
+from quickspine.sources import Collection, Fetched, mirror, npy
 from quickspine.sources.at_once import Advance, every
 from quickspine.sources.download import Session
 from quickspine.sources.partial import Partial
@@ -32,7 +32,7 @@ ATTRIBUTION = (
 )
 
 
-def fetch(data: Data, folder: Path) -> list[Fetched]:
+def fetch(data: Data, folder: Path) -> Collection:
     """Write the first `data.drawings_per_category` drawings of each category into `folder`.
 
     Of a web mirror, what came so far is kept under `quickspine.files.STATE` until all is there,
@@ -46,7 +46,7 @@ def fetch(data: Data, folder: Path) -> list[Fetched]:
         WrongInputError: names every category that cannot be had, its URL, and what would do.
     """
     place = mirror.parse(data.mirror)
-    count, each = len(data.categories), data.drawings_per_category
+    count, each = len(data.categories), data.limit
     most = ("up to ", "at most ") if data.allow_fewer else ("", "")
     print(
         f"fetch: {count:,} categories × {most[0]}{each:,} drawings"  # noqa: RUF001 (times, not x)
@@ -55,10 +55,10 @@ def fetch(data: Data, folder: Path) -> list[Fetched]:
         flush=True,
     )
     if isinstance(place, mirror.Folder):
-        return _from_folder(data, place, folder)
+        return Collection(_from_folder(data, place, folder))
     kept = files.STATE / "downloads"
     with files.lock("downloads"), naming(kept, "what came so far is kept"):
-        return _from_web(data, place, kept, folder)
+        return Collection(_from_web(data, place, kept, folder))
 
 
 def _from_folder(data: Data, place: mirror.Folder, folder: Path) -> list[Fetched]:

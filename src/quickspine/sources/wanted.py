@@ -53,13 +53,13 @@ def plan(data: Data, url: str) -> Plan:
             )
         if header.rows == 0:
             raise TooFewError(f"{url}: no drawings; take it out of data.categories", 0)
-        if header.rows < data.drawings_per_category and not data.allow_fewer:
+        if header.rows < data.limit and not data.allow_fewer:
             raise TooFewError(
-                f"{url}: {header.rows} drawings, {data.drawings_per_category} asked for; lower "
+                f"{url}: {header.rows} drawings, {data.limit} asked for; lower "
                 f"data.drawings_per_category to {header.rows}, or set data.allow_fewer: true",
                 header.rows,
             )
-        return Take(header.length, min(header.rows, data.drawings_per_category) * npy.ROW)
+        return Take(header.length, min(header.rows, data.limit) * npy.ROW)
 
     return judge
 

@@ -22,7 +22,7 @@ from quickspine.errors import WrongInputError
 from quickspine.files import sha256
 from quickspine.parallel import cores
 from quickspine.params import Data
-from quickspine.sources import Fetched, npy
+from quickspine.sources import Collection, Fetched, npy
 from quickspine.sources.doodles.workers import Job, drawn
 from quickspine.space import need_space
 
@@ -34,7 +34,7 @@ _CHUNK = 1024  # drawings a job: about a third of a second
 _ALONE = 4 * _CHUNK  # up to so many drawings, starting processes takes longer than it saves
 
 
-def fetch(data: Data, folder: Path) -> list[Fetched]:
+def fetch(data: Data, folder: Path) -> Collection:
     """Draw `data.drawings_per_category` drawings of each category into `folder`.
 
     Memory does not grow with their number. Where there is much to draw, every core helps.
@@ -47,11 +47,12 @@ def fetch(data: Data, folder: Path) -> list[Fetched]:
         NoSpaceError: if the disk is too full.
     """
     _check(data, folder)
-    total = data.drawings_per_category * len(data.categories)
+    total = data.limit * len(data.categories)
     processes = 1 if total <= _ALONE else cores()
     bar = tqdm(total=total, desc="doodles", unit=" drawings", mininterval=0.5, disable=None)
     with bar, closing(drawn(_jobs(data), processes)) as chunks:
-        return [_write(category, data, chunks, folder, bar) for category in data.categories]
+        entries = [_write(category, data, chunks, folder, bar) for category in data.categories]
+    return Collection(entries)
 
 
 def _check(data: Data, folder: Path) -> None:
@@ -62,12 +63,12 @@ def _check(data: Data, folder: Path) -> None:
                 f"data.categories: {category!r}: {problem} among the doodles; "
                 f"set data.source: quickdraw, or use {', '.join(known.DOODLES)}"
             )
-    needed = data.drawings_per_category * len(data.categories) * npy.ROW
+    needed = data.limit * len(data.categories) * npy.ROW
     need_space(folder.parent, needed, "lower data.drawings_per_category")
 
 
 def _jobs(data: Data) -> Iterator[Job]:
-    rows = data.drawings_per_category
+    rows = data.limit
     for category in data.categories:
         for start in range(0, rows, _CHUNK):
             yield category, data.seed, start, min(start + _CHUNK, rows)
@@ -82,7 +83,7 @@ def _write(
 ) -> Fetched:
     """Take the category's chunks and write them as numpy would write the whole array."""
     place = folder / f"{category}.npy"
-    rows = data.drawings_per_category
+    rows = data.limit
     with place.open("wb") as file:
         file.write(npy.header(rows))
         written = 0
