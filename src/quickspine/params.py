@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from quickspine import categories as known
 from quickspine.errors import WrongInputError
@@ -56,11 +64,11 @@ EVERY = 1_000_000_000  # drawings of a category: more than any source has
 class Data(Section):
     """Which drawings, and where they come from."""
 
+    model_config = ConfigDict(validate_default=True)  # what a source needs may not be left out
+
     source: Source
-    dataset: Annotated[str, Field(pattern=DATASET)] | None = Field(None, validate_default=True)
-    folder: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
-        None, validate_default=True
-    )
+    dataset: Annotated[str, Field(pattern=DATASET)] | None = None
+    folder: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     strokes: Literal["simplified", "raw"] = "simplified"
     # Empty where the file has null: all that the source has.
     categories: Annotated[tuple[str, ...], Field(min_length=2, max_length=100_000)]
@@ -98,6 +106,10 @@ class Data(Section):
         if any(wrong):
             raise ValueError("; ".join(filter(None, wrong)))
         return found
+
+    @field_serializer("categories")
+    def _all(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
+        return names or None  # as it stands in the file
 
     @field_validator("drawings_per_category")
     @classmethod

@@ -51,7 +51,8 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
             file.truncate(128 + ROWS * npy.ROW)
         entry = {"category": name, "file": path.name, "url": "made-up", "rows": ROWS}
         entries.append({**entry, "bytes": path.stat().st_size, "sha256": sha256(path)})
-    manifest = {"source": "doodles", "synthetic": True, "licence": "CC0-1.0", "side": 28}
+    manifest = {"source": "doodles", "synthetic": True, "licence": "CC0-1.0", "shape": [28, 28, 1]}
+    manifest |= {"encoding": "raw"}
     write_json(place / "manifest.json", {**manifest, "attribution": "x", "categories": entries})
     return folder
 
@@ -74,7 +75,8 @@ def subset(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         sums = [sha256(place / split / f"{label:05d}.npy") for label in range(2)]
         splits[split] = {"drawings": 2 * rows, "categories": dict.fromkeys(CATEGORIES, rows)}
         splits[split]["sha256"] = digest(sums)
-    manifest = {"source": "doodles", "synthetic": True, "licence": "CC0-1.0", "side": 28}
+    manifest = {"source": "doodles", "synthetic": True, "licence": "CC0-1.0", "shape": [28, 28, 1]}
+    manifest |= {"encoding": "raw"}
     manifest |= {"attribution": "x", "categories": CATEGORIES, "splits": splits}
     write_json(place / "manifest.json", manifest)
     return folder

@@ -80,12 +80,12 @@ def fetch(data: Data) -> list[Fetched]:
     folder = Path("raw")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    return quickdraw.fetch(data, folder)
+    return quickdraw.fetch(data, folder).entries
 
 
 def check(entries: list[Fetched], data: Data, rows: int | None = None) -> None:
     """The right drawings, in numpy's own format 1.0, described truly, and nothing else there."""
-    rows = rows or data.drawings_per_category
+    rows = rows or data.limit
     assert [entry.category for entry in entries] == list(data.categories)
     assert {path.name for path in Path("raw").iterdir()} == {entry.file for entry in entries}
     for entry in entries:

@@ -92,7 +92,7 @@ def waiting(
     chosen = params.train.model_copy(update={"width": width, "epochs": rounds + 1})
     device = devices.prepare(chosen, seed=1)
     watch = _Watch()
-    watched = _Watched(records.folder, records.manifest, records.pieces, watch)
+    watched = _Watched(records.folder, records.manifest, records.pieces, records.pictures, watch)
     name = f"width {width:g}, {device.precision}"
     tell(f"training to see how long it waits, {name}")
     scratch.train(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quickspine.dataset import raw
+from quickspine.dataset.category_file import CategoryFile, Hash
 from quickspine.dataset.content import digests
-from quickspine.dataset.raw import RawFile
+from quickspine.dataset.drawings import CHUNK
 from quickspine.parallel import Stop, by_threads
 
 A_JOB = 8  # chunks
@@ -18,45 +18,41 @@ LANES_FROM = 100_000  # drawings: with fewer, to compile takes longer than it sa
 
 
 def digested(
-    files: Sequence[RawFile], limit: int, workers: int | None = None
+    files: Sequence[CategoryFile], rows: Sequence[int], workers: int | None = None
 ) -> Generator[NDArray[np.uint64], None, None]:
-    """Yield the digests of the first `limit` drawings of each file, uint64 [n, 2] at a time.
+    """Yield the digests of the first `rows` images of each file, uint64 [n, 2] at a time.
 
     Close it (`contextlib.closing`) to end early.
 
     Raises:
         WrongInputError: if a file is not what was fetched, before any digest of its drawings.
     """
-    total = sum(min(file.rows, limit) for file in files)
-    work = _digested_in_lanes if total >= LANES_FROM else _digested
-    return by_threads(work, _jobs(files, limit), workers)
+    work = _digested_in_lanes if sum(rows) >= LANES_FROM else _digested
+    return by_threads(work, _jobs(files, rows), workers)
 
 
 @dataclass(frozen=True)
 class _Job:
     """Drawings to make digests of; or, without any, a file to check before."""
 
-    file: RawFile
+    file: CategoryFile
     start: int = 0
     stop: int = 0
 
 
-def _jobs(files: Sequence[RawFile], limit: int) -> Iterator[_Job]:
-    for file in files:
+def _jobs(files: Sequence[CategoryFile], rows: Sequence[int]) -> Iterator[_Job]:
+    for file, count in zip(files, rows, strict=True):
         yield _Job(file)
-        rows = min(file.rows, limit)
-        size = A_JOB * raw.CHUNK
-        for start in range(0, rows, size):
-            yield _Job(file, start, min(start + size, rows))
+        size = A_JOB * CHUNK
+        for start in range(0, count, size):
+            yield _Job(file, start, min(start + size, count))
 
 
-def _digested(
-    job: _Job, stop: Stop, hashed: Callable[[NDArray[np.uint8]], NDArray[np.uint64]] = digests
-) -> NDArray[np.uint64]:
+def _digested(job: _Job, stop: Stop, hashed: Hash = digests) -> NDArray[np.uint64]:
     if job.start == job.stop:
         job.file.check(stop)
         return np.empty((0, 2), np.uint64)
-    return np.concatenate([hashed(chunk) for chunk in job.file.chunks(job.start, job.stop)])
+    return job.file.digests(job.start, job.stop, hashed)
 
 
 def _digested_in_lanes(job: _Job, stop: Stop) -> NDArray[np.uint64]:

@@ -14,6 +14,7 @@ from quickspine.parallel import Stop, by_threads, cores
 # Sorting one bucket takes about 100 MB; as many buckets as that needs are open at once.
 DRAWINGS_A_BUCKET = 1_000_000
 SORTED_AT_ONCE = 4  # buckets at most
+RANK, NUMBER = np.uint64(56), np.uint64(2**56 - 1)  # share a word: its high bits, its low ones
 ENTRY = 24  # bytes on disk a drawing, until the end of `with`
 
 
@@ -50,11 +51,18 @@ class DuplicateFinder:
             file.close()
             path.unlink()
 
-    def add(self, content: NDArray[np.uint64]) -> None:
-        """Add the digests, uint64 [n, 2], of the next n drawings."""
+    def add(self, content: NDArray[np.uint64], ranks: NDArray[np.uint64] | None = None) -> None:
+        """Add the digests, uint64 [n, 2], of the next n drawings.
+
+        Args:
+            content: the digests.
+            ranks: uint64 [n] below 256: of equal drawings, the one of the lowest rank counts as
+                the first one. Those of rank 1 repeat none, not even each other. None: all have 2.
+        """
         rows = np.empty((len(content), 3), np.uint64)
         rows[:, :2] = content
         rows[:, 2] = np.arange(self._seen, self._seen + len(content), dtype=np.uint64)
+        rows[:, 2] |= (np.uint64(2) if ranks is None else ranks) << RANK
         self._seen += len(content)
         buckets = content[:, 1] % np.uint64(self._count)
         for bucket, file in enumerate(self._files):
@@ -72,7 +80,8 @@ def _repeated(path: Path, stop: Stop) -> NDArray[np.int64]:
     rows = _near(np.fromfile(path, np.uint64).reshape(-1, 3))
     rows = rows[np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))]
     equal = (rows[1:, :2] == rows[:-1, :2]).all(axis=1)
-    return np.sort(rows[1:, 2][equal].astype(np.int64))
+    equal &= rows[1:, 2] >> RANK > 1
+    return np.sort((rows[1:, 2][equal] & NUMBER).astype(np.int64))
 
 
 def _near(rows: NDArray[np.uint64]) -> NDArray[np.uint64]:

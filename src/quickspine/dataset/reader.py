@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quickspine.checked import checked
-from quickspine.dataset import SPLITS
+from quickspine.dataset import SPLITS, decoding, picture_shards
 from quickspine.dataset.blocks import batched, blocks, by_pieces, passes
+from quickspine.dataset.facts import PICTURES
 from quickspine.dataset.layout import Layout
+from quickspine.dataset.picture_shards import PictureShard
 from quickspine.dataset.pieces import Pieces, open_shard
 from quickspine.dataset.shards import Manifest, Shard
 from quickspine.errors import WrongInputError
@@ -40,7 +42,9 @@ class RecordSet:
 
     folder: Path
     manifest: dict[str, Any]
-    pieces: dict[str, list[Pieces]] = field(repr=False, compare=False)  # the shards by split
+    # The shards by split, of pixels or of pictures.
+    pieces: dict[str, list[Pieces]] = field(repr=False, compare=False)
+    pictures: dict[str, list[PictureShard]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def categories(self) -> list[str]:
@@ -58,6 +62,11 @@ class RecordSet:
         """Names the data: equal for equal drawings, labels and order."""
         return str(self.manifest["digest"])
 
+    @property
+    def decoded(self) -> bool:
+        """Whether pictures are decoded as they are read, each a moment's work."""
+        return bool(self.pictures)
+
     def examples(self, split: str) -> int:
         """How many drawings a split holds."""
         return int(self.manifest["splits"][split]["examples"])
@@ -72,6 +81,9 @@ class RecordSet:
         Returns:
             A tf.data.Dataset of (uint8 [n, *shape], int64 [n]); the last batch may be smaller.
         """
+        if self.decoded:
+            data = decoding.in_order(self.pictures[split], self.shape).batch(batch_size)
+            return data.prefetch(PREFETCH).with_options(steady())
         shards = self.shards(split)
         data = blocks(shards, by_pieces(shards, ORDERED_PIECES), self.shape)
         return batched(data, batch_size).prefetch(PREFETCH).with_options(steady())
@@ -93,6 +105,9 @@ class RecordSet:
             fill the last batch of an epoch is left out, in each epoch something else.
         """
         seeds = [derive(seed, "order", number) for number in range(epoch, epoch + epochs)]
+        if self.decoded:
+            data = decoding.passes(self.pictures[split], self.shape, seeds, batch_size)
+            return data.batch(batch_size, drop_remainder=True).with_options(steady())
         data = passes(self.shards(split), SHUFFLE_BLOCK, self.shape, seeds, batch_size)
         return batched(data, batch_size, drop_remainder=True).with_options(steady())
 
@@ -145,7 +160,7 @@ def _check_choice(folder: Path, found: Manifest, data: Data) -> None:
             f"{folder}: drawings of the source {found.source!r:.80}, while data.source is "
             f"{data.source}; run: dvc repro"
         )
-    if found.categories != list(data.categories):
+    if data.categories and found.categories != list(data.categories):
         others = sorted(set(found.categories) ^ set(data.categories))
         named = ", ".join(map(repr, others[:3])) if others else "they are in another order"
         raise WrongInputError(
@@ -179,9 +194,11 @@ def open_records(folder: Path, data: Data | None = None) -> RecordSet:
         _check_choice(folder, facts, data)
     layout = Layout(math.prod(facts.shape), len(facts.categories))
 
-    def opened(shard: Shard, stop: Stop) -> Pieces:
+    def opened(shard: Shard, stop: Stop) -> Pieces | PictureShard:
         place = folder / shard.file
         try:
+            if facts.encoding == PICTURES:
+                return picture_shards.open_shard(place, shard)
             return open_shard(place, shard, layout)
         except (OSError, ValueError) as error:
             raise WrongInputError(
@@ -189,8 +206,12 @@ def open_records(folder: Path, data: Data | None = None) -> RecordSet:
                 f"({error}); run: dvc repro -f tfrecords"
             ) from None
 
-    pieces = {}
+    pieces, pictures = dict[str, list[Pieces]](), dict[str, list[PictureShard]]()
     for split in SPLITS:
         with closing(by_threads(opened, getattr(facts.splits, split).shards)) as found:
-            pieces[split] = list(found)
-    return RecordSet(folder, manifest, pieces)
+            for shard in found:
+                if isinstance(shard, Pieces):
+                    pieces.setdefault(split, []).append(shard)
+                else:
+                    pictures.setdefault(split, []).append(shard)
+    return RecordSet(folder, manifest, pieces, pictures)

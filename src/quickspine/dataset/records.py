@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quickspine.dataset import SPLITS
+from quickspine.dataset import SPLITS, picture_records
+from quickspine.dataset.drawings import Drawings
+from quickspine.dataset.facts import FACTS, PICTURES, facts_of, pixels_of
 from quickspine.dataset.flushing import Flushing
 from quickspine.dataset.framing import framed, record_bytes
 from quickspine.dataset.pile import Pile
-from quickspine.dataset.raw import FACTS, Drawings, facts_of
 from quickspine.errors import WrongInputError
 from quickspine.files import digest, read_json, whole_folder, write_json
 from quickspine.parallel import Stop, by_threads, cores, go_on
@@ -53,19 +54,26 @@ def write(params: Records, subset: Path, place: Path, workers: int | None = None
         NoSpaceError: if the disk has no room for it, before anything is written.
     """
     source = _source(subset / "manifest.json")
-    _check_space(source, place)
+    pictures = source["encoding"] == PICTURES
+    write_split = picture_records.write_split if pictures else _write_split
+    if pictures:
+        picture_records.check_space(subset, place)
+    else:
+        _check_space(source, place)
     with whole_folder(place) as folder:
         splits = {}
         with Flushing() as flushing:
             for split in SPLITS:
-                shards = _write_split(params, subset, folder, split, source, workers, flushing)
+                shards = write_split(params, subset, folder, split, source, workers, flushing)
                 splits[split] = {"examples": sum(s["examples"] for s in shards), "shards": shards}
         manifest = {
-            **{name: source[name] for name in FACTS if name != "side"},
+            **{name: source[name] for name in FACTS if name not in ("shape", "encoding")},
             "categories": source["categories"],
-            "shape": [source["side"], source["side"], 1],
+            "shape": source["shape"],
             "splits": splits,
         }
+        if pictures:
+            manifest["encoding"] = PICTURES
         manifest["digest"] = digest(manifest)
         write_json(folder / "manifest.json", manifest)
     return manifest
@@ -100,7 +108,7 @@ def _check_space(source: dict[str, Any], place: Path) -> None:
 
 def _record(source: dict[str, Any]) -> int:
     """Bytes of a record at most: pixels, label and framing."""
-    return record_bytes(int(source["side"]) ** 2, len(source["categories"]) - 1)
+    return record_bytes(pixels_of(source), len(source["categories"]) - 1)
 
 
 def _write_split(
@@ -139,7 +147,7 @@ class _Deal:
 
     @property
     def pixels(self) -> int:
-        return int(self.source["side"]) ** 2
+        return pixels_of(self.source)
 
     def rows(self, category: str) -> int:
         """Drawings of a category."""

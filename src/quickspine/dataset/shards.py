@@ -7,13 +7,13 @@ training an hour later in a traceback. `layout` does the same for the bytes of t
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from quickspine.checked import Facts
 from quickspine.dataset import SPLITS
-from quickspine.dataset.raw import MAX_SIDE, MAX_TEXT
+from quickspine.dataset.facts import MAX_SIDE, MAX_TEXT
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -79,7 +79,8 @@ class Manifest(Facts):
     licence: Text
     attribution: Text
     categories: Annotated[list[str], Field(min_length=2, max_length=100_000)]
-    shape: tuple[Side, Side, Channels]
+    shape: tuple[Side, Side, Channels]  # of every image; of pictures: what they become
+    encoding: Literal["raw", "pictures"] = "raw"
     splits: Splits
     digest: Digest
 

@@ -14,10 +14,12 @@ import numpy as np
 
 from quickspine.dataset import SPLITS
 from quickspine.dataset.column import Column
-from quickspine.dataset.content import digests, split_of
+from quickspine.dataset.content import digests
 from quickspine.dataset.digesting import digested
 from quickspine.dataset.dividing import DROPPED, divided, first_training
 from quickspine.dataset.duplicates import ENTRY, DuplicateFinder
+from quickspine.dataset.facts import PICTURES, pixels_of
+from quickspine.dataset.given import ALWAYS, Assignment
 from quickspine.dataset.raw import Raw
 from quickspine.errors import WrongInputError
 from quickspine.files import digest, whole_folder, write_json
@@ -33,8 +35,10 @@ def preprocess(
 ) -> dict[str, Any]:
     """Choose, deduplicate and split; write `place` whole or not at all.
 
-    `place` then holds `<split>/<label, five digits>.npy` (uint8 [rows, pixels]), `manifest.json`
-    and `contact-sheet.png`. A drawing that stands in several categories stays in the first.
+    `place` then holds `<split>/<label, five digits>.npy` (uint8 [rows, pixels]; of pictures .zip),
+    `manifest.json` and `contact-sheet.png`. A drawing that stands in several categories stays in
+    the first. Splits that the source has are kept, see `given.Assignment`: a test split whole, and
+    what equals one of its images is dropped from the others.
 
     Args:
         params: what to choose, and the shares of the splits.
@@ -51,26 +55,29 @@ def preprocess(
     """
     raw = Raw(raw_folder, params.data.categories)
     limit = params.data.limit
-    if min(raw.rows) < limit and not params.data.allow_fewer:
+    fewer_will_do = params.data.allow_fewer or params.data.drawings_per_category is None
+    if min(raw.rows) < limit and not fewer_will_do:
         raise WrongInputError(
             f"data.drawings_per_category: {limit} asked for, {min(raw.rows)} in {raw_folder}; "
             "run: dvc repro fetch"
         )
-    total = sum(min(rows, limit) for rows in raw.rows)
-    # The drawings, and for a while a digest, a number and a split of each.
-    need_space(place, total * (raw.side**2 + ENTRY + 1), "lower data.drawings_per_category")
+    assignment = Assignment(raw.files, limit, params.split)
+    rows, total = assignment.rows, sum(assignment.rows)
+    # The images, and for a while a digest, a number and a split of each.
+    if raw.encoding == PICTURES:
+        size = sum(file.path.stat().st_size for file in raw.files if file.path.exists())
+    else:
+        size = total * pixels_of(raw.manifest)
+    need_space(place, size + total * (ENTRY + 1), "lower data.drawings_per_category")
     with whole_folder(place) as folder:
         with Column(folder / "splits") as splits:
-            blank, repeated = _assign(params, raw, limit, splits, folder, workers)
-            shown = {
-                category: drawings.reshape(-1, raw.side, raw.side)
-                for category, drawings in first_training(raw, limit, splits, SHEET_COLUMNS).items()
-            }
+            blank, repeated = _assign(raw, assignment, splits, folder, workers)
+            shown = first_training(raw, rows, splits, SHEET_COLUMNS)
             with ThreadPoolExecutor(1) as beside:  # to pack a picture takes one core for a while
                 sheet = beside.submit(
                     contact_sheet, shown, folder / "contact-sheet.png", SHEET_COLUMNS
                 )
-                written = divided(raw, limit, splits, folder, workers)
+                written = divided(raw, rows, splits, folder, workers)
             sheet.result()
         counts = {
             name: {one.category: one.rows[index] for one in written}
@@ -98,22 +105,25 @@ def preprocess(
 
 
 def _assign(
-    params: Params, raw: Raw, limit: int, splits: Column, folder: Path, workers: int | None
+    raw: Raw, assignment: Assignment, splits: Column, folder: Path, workers: int | None
 ) -> tuple[int, int]:
-    """Fill `splits`, a split or DROPPED for each drawing; return how many were blank, repeated."""
+    """Fill `splits`, a split or DROPPED for each image; return how many were blank, repeated."""
     blank = repeated = 0
-    total = sum(min(rows, limit) for rows in raw.rows)
-    nothing = digests(np.zeros((1, raw.side**2), np.uint8))
+    rows = assignment.rows
+    nothing = None
+    if raw.encoding != PICTURES:
+        nothing = digests(np.zeros((1, pixels_of(raw.manifest)), np.uint8))
     with (
-        DuplicateFinder(folder, total) as finder,
-        closing(digested(raw.files, limit, workers)) as found,
+        DuplicateFinder(folder, sum(rows)) as finder,
+        closing(digested(raw.files, rows, workers)) as found,
     ):
         for content in found:
-            finder.add(content)
-            split = split_of(content, params.split)
-            empty = (content == nothing).all(axis=1)
-            split[empty] = DROPPED
-            blank += int(empty.sum())
+            split, ranks = assignment.next(content)
+            finder.add(content, ranks)
+            if nothing is not None:
+                empty = (content == nothing).all(axis=1) & (ranks > ALWAYS)
+                split[empty] = DROPPED
+                blank += int(empty.sum())
             splits.append(split)
         for numbers in finder.repeated():
             repeated += splits.set(numbers, DROPPED)
@@ -124,9 +134,8 @@ def _check_counts(counts: dict[str, dict[str, int]], params: Params) -> None:
     for name in SPLITS:
         missing = [category for category, rows in counts[name].items() if rows == 0]
         if missing and (name == "train" or len(missing) == len(counts[name])):
-            share = getattr(params.split, name)
+            share, asked = getattr(params.split, name), params.data.drawings_per_category
             raise WrongInputError(
-                f"split.{name}: {share} of {params.data.drawings_per_category} drawings leaves "
-                f"none for {', '.join(map(repr, missing))}; raise data.drawings_per_category or "
-                f"split.{name}"
+                f"split.{name}: {share} of {asked or 'all'} drawings leaves none for "
+                f"{', '.join(map(repr, missing))}; raise data.drawings_per_category or split.{name}"
             )

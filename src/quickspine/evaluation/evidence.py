@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from quickspine.evaluation.drawings import are_light
 from quickspine.evaluation.examples import Bitmaps, Examples
 
 
@@ -17,7 +19,7 @@ class Evidence:
         metrics: what `comparison.summarise` returned.
         figures: name to inline SVG, as `figures.write` returned them; taken as they are.
         examples: by stage, as `examples.pick` chose them.
-        bitmaps: the drawings of the examples, uint8 [H, W, 1] by position in the test split.
+        bitmaps: the drawings of the examples, uint8 [H, W, C] by position in the test split.
         environment: what the models were measured on, name to value, in the order to print.
         digests: sha256 of the params, the data and each model, in the order to print.
         contact_sheet: a PNG of some drawings, if there is one.
@@ -30,6 +32,11 @@ class Evidence:
     environment: Mapping[str, object]
     digests: Mapping[str, str]
     contact_sheet: bytes | None = field(default=None, repr=False)
+
+    @cached_property
+    def light(self) -> bool:
+        """Whether what is grey shows light strokes on a dark ground."""
+        return are_light(self.bitmaps.values())
 
     @property
     def categories(self) -> list[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isqrt
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-_ZOOM = 2  # screen pixels a drawing's pixel
+_ZOOM = 2  # screen pixels a pixel of a small drawing
+_SMALL = 32  # pixels a side of a small drawing
 _GAP = 6  # screen pixels between drawings
 _PAPER, _INK = 255, 32
 
@@ -17,46 +19,62 @@ _PAPER, _INK = 255, 32
 def contact_sheet(
     drawings: Mapping[str, NDArray[np.uint8]], place: Path, columns: int = 12
 ) -> None:
-    """Write the first drawings of each category as one row, dark ink on white paper.
+    """Write the first drawings of each category as one row; grey ones that are dark, inverted.
 
-    The same drawings give the same bytes, with the same Pillow.
+    So white strokes on black become ink on paper. The same drawings give the same bytes, with the
+    same Pillow.
 
     Args:
-        drawings: uint8 [k, side, side] or [k, side * side] by category, white on black.
+        drawings: uint8 [k, h, w], [k, side * side], [k, h, w, 1] or [k, h, w, 3] by category.
         place: the PNG file to write.
         columns: drawings a row at most.
 
     Raises:
-        ValueError: if there is nothing to show, or if bitmaps are not uint8 and square.
+        ValueError: if there is nothing to show, or if bitmaps are not such.
     """
     rows = {name: _tiles(name, bitmaps, columns) for name, bitmaps in drawings.items()}
     if not rows:
         raise ValueError("drawings must have a category at least. Received: none")
+    means = [tiles.mean() for tiles in rows.values() if tiles.size and tiles.ndim == 3]
+    dark = bool(means) and float(np.mean(means)) < (_PAPER + 1) / 2
     font = ImageFont.load_default(size=18)
     label = max(round(font.getlength(name)) for name in rows) + 2 * _GAP
-    step = max(tiles.shape[1] for tiles in rows.values()) * _ZOOM + _GAP
+    zoom = _ZOOM if all(max(tiles.shape[1:3]) <= _SMALL for tiles in rows.values()) else 1
+    step = max(max(tiles.shape[1:3]) for tiles in rows.values()) * zoom + _GAP
     across = max(len(tiles) for tiles in rows.values())
     size = (label + across * step + _GAP, len(rows) * step + _GAP)
-    sheet = Image.new("L", size, _PAPER)
+    colour = any(tiles.ndim == 4 for tiles in rows.values())
+    sheet = Image.new("RGB" if colour else "L", size, (_PAPER,) * 3 if colour else _PAPER)
+    ink = (_INK,) * 3 if colour else _INK
     pen = ImageDraw.Draw(sheet)
     for row, (name, tiles) in enumerate(rows.items()):
         top = _GAP + row * step
         middle = top + (step - _GAP) // 2
-        pen.text((label - _GAP, middle), name, fill=_INK, font=font, anchor="rm")
+        pen.text(
+            (label - _GAP, middle),
+            name,
+            fill=ink,
+            font=font,
+            anchor="rm",
+        )
         for column, tile in enumerate(tiles):
-            side = len(tile) * _ZOOM
-            shown = Image.fromarray(_PAPER - tile).resize((side, side), Image.Resampling.BICUBIC)
+            high, wide = tile.shape[0] * zoom, tile.shape[1] * zoom
+            picture = Image.fromarray(_PAPER - tile if dark and tile.ndim == 2 else tile)
+            shown = picture.resize((wide, high), Image.Resampling.BICUBIC)
             sheet.paste(shown, (label + column * step, top))
     place.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(place, format="PNG", optimize=True)
 
 
 def _tiles(name: str, bitmaps: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """The first bitmaps, [columns at most, side, side]."""
-    side = round(float(np.sqrt(np.prod(bitmaps.shape[1:]))))
-    if bitmaps.dtype != np.uint8 or bitmaps.size != len(bitmaps) * side * side or not side:
+    """The first bitmaps, [columns at most, h, w], or [..., 3] of colours."""
+    if bitmaps.ndim == 2 and (side := isqrt(bitmaps.shape[1])) ** 2 == bitmaps.shape[1]:
+        bitmaps = bitmaps.reshape(-1, side, side)
+    grey = bitmaps.ndim == 3 or (bitmaps.ndim == 4 and bitmaps.shape[3] == 1)
+    colours = bitmaps.ndim == 4 and bitmaps.shape[3] == 3
+    if bitmaps.dtype != np.uint8 or not (grey or colours) or 0 in bitmaps.shape[1:]:
         raise ValueError(
-            f"{name}: drawings must be uint8 [k, side, side]. "
+            f"{name}: drawings must be uint8 [k, h, w], [k, h, w, 1] or [k, h, w, 3]. "
             f"Received: {bitmaps.dtype} {list(bitmaps.shape)}"
         )
-    return bitmaps[:columns].reshape(-1, side, side)
+    return bitmaps[:columns] if colours else bitmaps[:columns].reshape(-1, *bitmaps.shape[1:3])

@@ -47,7 +47,8 @@ def make_raw(tmp_path_factory: pytest.TempPathFactory) -> MakeRaw:
             )
         side = round(next(iter(drawings.values())).shape[1] ** 0.5)
         manifest = {"source": "doodles", "synthetic": True, "licence": "CC0-1.0"}
-        manifest |= {"attribution": "nobody", "side": side, "categories": entries}
+        manifest |= {"attribution": "nobody", "shape": [side, side, 1]}
+        manifest |= {"encoding": "raw", "categories": entries}
         write_json(folder / "manifest.json", manifest)
         return folder
 

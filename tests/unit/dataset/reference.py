@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,14 @@ def preprocess(params: Params, raw: Path, place: Path) -> None:
             seen.add(name)
         for split, drawings in zip(SPLITS, found, strict=True):
             (place / split).mkdir(parents=True, exist_ok=True)
-            rows = np.array(drawings, np.uint8).reshape(-1, manifest["side"] ** 2)
+            rows = np.array(drawings, np.uint8).reshape(-1, math.prod(manifest["shape"]))
             np.save(place / split / f"{label:05d}.npy", rows)
             counts[split][category] = len(rows)
             if split == "train":
-                sheet[category] = rows[:16]
+                sheet[category] = rows[:16].reshape(-1, *manifest["shape"])
     contact_sheet(sheet, place / "contact-sheet.png", 16)
     labels = range(len(params.data.categories))
-    written = {**{name: manifest[name] for name in (*FACTS, "side")}}
+    written = {**{name: manifest[name] for name in (*FACTS, "shape", "encoding")}}
     written |= {"categories": list(params.data.categories), "chosen": chosen}
     written |= {"blank": blank, "duplicates": repeated}
     written["splits"] = {
@@ -79,7 +80,7 @@ def records(mebibytes: float, seed: int, subset: Path, place: Path) -> None:
     source = read_json(subset / "manifest.json", "preprocess")
     place.mkdir()
     splits = {}
-    largest = len(example(bytes(source["side"] ** 2), len(source["categories"]) - 1)) + 16
+    largest = len(example(bytes(math.prod(source["shape"])), len(source["categories"]) - 1)) + 16
     for split in SPLITS:
         total = source["splits"][split]["drawings"]
         count = max(1, min(total, round(total * largest / (mebibytes * 2**20))))
@@ -101,7 +102,7 @@ def records(mebibytes: float, seed: int, subset: Path, place: Path) -> None:
             shards.append({**facts, "sha256": sha256(path)})
         splits[split] = {"examples": total, "shards": shards}
     manifest = {name: source[name] for name in FACTS}
-    manifest |= {"categories": source["categories"], "shape": [source["side"]] * 2 + [1]}
+    manifest |= {"categories": source["categories"], "shape": source["shape"]}
     manifest["splits"] = splits
     manifest["digest"] = digest(manifest)
     write_json(place / "manifest.json", manifest)

@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from quickspine.dataset import raw as module
-from quickspine.dataset.raw import Drawings, Raw
+from quickspine.dataset.drawings import Drawings
+from quickspine.dataset.raw import Raw, RawFile
 from quickspine.errors import WrongInputError
 from quickspine.files import sha256
 from quickspine.parallel import GivenUpError
@@ -42,6 +43,12 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps(manifest))
 
 
+def pixels(raw: Raw, label: int) -> RawFile:
+    file = raw.files[label]
+    assert isinstance(file, RawFile)
+    return file
+
+
 @pytest.mark.parametrize("limit", [0, 1, 7, 8, 30, 1000])
 def test_the_first_drawings_come_in_chunks(
     folder: Path, monkeypatch: pytest.MonkeyPatch, limit: int
@@ -49,10 +56,10 @@ def test_the_first_drawings_come_in_chunks(
     monkeypatch.setattr(module, "CHUNK", 7)
     raw = Raw(folder, CATEGORIES)
     raw.files[1].check(WAITED_FOR)
-    chunks = [chunk.copy() for chunk in raw.files[1].chunks(stop=limit)]
+    chunks = [chunk.copy() for chunk in pixels(raw, 1).chunks(stop=limit)]
     expected = np.load(folder / "ice cream.npy")[:limit]
     assert all(0 < len(chunk) <= 7 for chunk in chunks)
-    assert not any(isinstance(chunk, np.memmap) for chunk in raw.files[1].chunks(stop=limit))
+    assert not any(isinstance(chunk, np.memmap) for chunk in pixels(raw, 1).chunks(stop=limit))
     np.testing.assert_array_equal(np.concatenate([expected[:0], *chunks]), expected)
 
 
@@ -66,8 +73,8 @@ def test_a_header_that_counts_otherwise_than_the_manifest_is_named(tmp_path: Pat
 
 def test_categories_are_taken_in_the_order_asked_for(folder: Path) -> None:
     raw = Raw(folder, ("ice cream", "cat"))
-    np.testing.assert_array_equal(next(raw.files[1].chunks()), np.load(folder / "cat.npy"))
-    assert (raw.rows, raw.side) == ([30, 30], 8)
+    np.testing.assert_array_equal(next(pixels(raw, 1).chunks()), np.load(folder / "cat.npy"))
+    assert (raw.rows, raw.shape) == ([30, 30], (8, 8, 1))
     assert raw.facts["attribution"] == "nobody"
 
 
@@ -78,7 +85,7 @@ def test_a_category_that_was_not_fetched_is_named(folder: Path) -> None:
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 8), (3, 4), (7, 30), (29, 30), (30, 30), (20, 99)])
 def test_drawings_from_the_middle(folder: Path, start: int, stop: int) -> None:
-    chunks = [chunk.copy() for chunk in Raw(folder, CATEGORIES).files[0].chunks(start, stop, 7)]
+    chunks = [chunk.copy() for chunk in pixels(Raw(folder, CATEGORIES), 0).chunks(start, stop, 7)]
     expected = np.load(folder / "cat.npy")[start:stop]
     assert [len(chunk) for chunk in chunks[:-1]] == [7] * (len(chunks) - 1)
     np.testing.assert_array_equal(np.concatenate([expected[:0], *chunks]), expected)
@@ -145,23 +152,29 @@ def test_a_file_whose_digest_was_edited_too_is_named(folder: Path, content: byte
     with pytest.raises(WrongInputError, match=r"cat\.npy: .*run: dvc repro -f fetch"):
         check(raw)
     with pytest.raises(WrongInputError, match=r"cat\.npy: "):
-        next(raw.files[0].chunks(stop=10))
+        next(pixels(raw, 0).chunks(stop=10))
 
 
 @pytest.mark.parametrize(
     "change",
     [
         lambda m: m.pop("categories"),
-        lambda m: m.pop("side"),
+        lambda m: m.pop("shape"),
         lambda m: m.pop("synthetic"),
         lambda m: m.update(categories=None),
         lambda m: m.update(categories=["cat", "ice cream"]),
         lambda m: m.update(categories={"cat": 1}),
-        lambda m: m.update(side="8"),
-        lambda m: m.update(side=8.5),
-        lambda m: m.update(side=-8),
-        lambda m: m.update(side=True),
-        lambda m: m.update(side=10**30),
+        lambda m: m.update(shape="8"),
+        lambda m: m.update(shape=[8.5, 8, 1]),
+        lambda m: m.update(shape=[-8, -8, 1]),
+        lambda m: m.update(shape=[True, 8, 1]),
+        lambda m: m.update(shape=[10**30, 8, 1]),
+        lambda m: m.update(shape=[8, 8, 2]),
+        lambda m: m.update(shape=[8, 8]),
+        lambda m: m.update(encoding="zip"),
+        lambda m: m["categories"][0].update(splits={"train": 31}),
+        lambda m: m["categories"][0].update(splits={"train": 29, "rest": 1}),
+        lambda m: m["categories"][0].update(splits=[30]),
         lambda m: m["categories"].pop(0),
         lambda m: m["categories"][0].pop("rows"),
         lambda m: m["categories"][0].pop("file"),
@@ -187,7 +200,7 @@ def test_an_edited_manifest_is_named(
         lambda m: m["categories"][0].update(sha256="0" * 64),
         lambda m: m["categories"][0].update(file="../cat.npy.old"),
         lambda m: m["categories"][0].update(file=".."),
-        lambda m: m.update(side=9),
+        lambda m: m.update(shape=[9, 9, 1]),
     ],
 )
 def test_a_manifest_that_says_otherwise_than_the_file_names_the_file(

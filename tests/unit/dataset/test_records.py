@@ -186,8 +186,8 @@ def test_a_damaged_subset_names_the_file_and_leaves_the_old_records(
 @pytest.mark.parametrize(
     "change",
     [
-        lambda m: m.pop("side"),
-        lambda m: m.update(side="8"),
+        lambda m: m.pop("shape"),
+        lambda m: m.update(shape="8"),
         lambda m: m.pop("licence"),
         lambda m: m.pop("categories"),
         lambda m: m.update(categories=3),

@@ -82,8 +82,8 @@ def test_each_drawing_is_kept_once_where_its_content_belongs(
     total = sum(split["drawings"] for split in manifest["splits"].values())
     assert total + manifest["blank"] + manifest["duplicates"] == manifest["chosen"]
     assert manifest["categories"] == list(CATEGORIES)
-    assert {name: manifest[name] for name in ("source", "synthetic", "side")} == {
-        "source": "doodles", "synthetic": True, "side": 8,
+    assert {name: manifest[name] for name in ("source", "synthetic", "shape")} == {
+        "source": "doodles", "synthetic": True, "shape": [8, 8, 1],
     }  # fmt: skip
     assert sorted(path.name for path in place.iterdir()) == sorted(
         [*SPLITS, "contact-sheet.png", "manifest.json"]

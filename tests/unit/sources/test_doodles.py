@@ -114,7 +114,7 @@ def test_fetch_writes_what_numpy_would_write(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doodles, "_CHUNK", 16)  # several chunks a file, the last one short
-    entries = find("doodles").fetch(data(), tmp_path)
+    entries = find("doodles").fetch(data(), tmp_path).entries
     assert [entry.category for entry in entries] == ["cat", "wine glass"]
     assert entries[1].url == "quickspine:doodles/wine%20glass?seed=1"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cat.npy", "wine glass.npy"]
@@ -229,7 +229,7 @@ def test_the_contact_sheet_shows_every_drawing(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{}, {"cat": np.zeros((3, 28, 28))}, {"cat": np.zeros((3, 27, 28), dtype=np.uint8)}],
+    [{}, {"cat": np.zeros((3, 28, 28))}, {"cat": np.zeros((3, 27), dtype=np.uint8)}],
 )
 def test_a_contact_sheet_of_something_else_is_refused(
     tmp_path: Path, wrong: dict[str, NDArray[np.uint8]]

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from quickspine.dataset import SPLITS
 from quickspine.dataset import records as written
-from quickspine.dataset.raw import split_digest
 from quickspine.dataset.reader import RecordSet, open_records
-from quickspine.files import write_json
+from quickspine.files import digest, sha256, write_json
 from quickspine.params import Params
 from quickspine.training import devices, scratch
 from quickspine.training.devices import Device
@@ -60,13 +59,16 @@ def records(tmp_path_factory: pytest.TempPathFactory, params: Params) -> RecordS
         "synthetic": True,
         "licence": "none",
         "attribution": "none",
-        "side": SIDE,
+        "shape": [SIDE, SIDE, 1],
+        "encoding": "raw",
         "categories": list(CATEGORIES),
         "splits": {
             split: {
                 "drawings": DRAWINGS[split] * len(CATEGORIES),
                 "categories": dict.fromkeys(CATEGORIES, DRAWINGS[split]),
-                "sha256": split_digest(folder / "subset" / split, len(CATEGORIES)),
+                "sha256": digest(
+                    [sha256(path) for path in sorted((folder / "subset" / split).glob("*.npy"))]
+                ),
             }
             for split in SPLITS
         },

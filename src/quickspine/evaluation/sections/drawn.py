@@ -92,6 +92,6 @@ def _confused(evidence: Evidence, found: Confused) -> str:
 def _picture(evidence: Evidence, label: str, position: int) -> str:
     bitmap = evidence.bitmaps[position]
     height, width = bitmap.shape[:2]
-    source = drawings.address(drawings.png(bitmap))
+    source = drawings.address(drawings.png(bitmap, light=evidence.light))
     alt = escape(f"{label}, test drawing {position}")
     return f'<img width="{width}" height="{height}" alt="{alt}" src="{source}">'

@@ -1,0 +1,187 @@
+"""Pictures: from a raw folder of archives to batches, through all that lies between."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+from PIL import Image
+
+from quickspine.dataset import SPLITS, decoding
+from quickspine.dataset import records as written
+from quickspine.dataset.reader import RecordSet, open_records
+from quickspine.dataset.subset import preprocess
+from quickspine.errors import WrongInputError
+from quickspine.files import read_json, write_json
+from quickspine.sources.writing import Pictures, entry
+
+SIDE, COUNT = 16, 60
+OWN = {"data.source": "folder", "data.folder": "photographs", "data.categories": None}
+COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200)}
+
+
+def picture(colour: tuple[int, int, int], number: int) -> bytes:
+    """A JPEG or PNG of its own size, whose upper left quarter is white."""
+    random = np.random.default_rng([*colour, number])
+    width, height = random.integers(20, 60, 2).tolist()
+    image = Image.new("RGB", (width, height), colour)
+    image.paste((255, 255, 255), (0, 0, width // 2, height // 2))
+    image.putpixel((width - 1, height - 1), (number, number, number))  # no two are equal
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG" if number % 3 == 0 else "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("raw")
+    entries = []
+    for label, (name, colour) in enumerate(COLOURS.items()):
+        with Pictures(folder / f"{label:05d}.zip") as file:
+            for number in range(COUNT):
+                content = picture(colour, number)
+                file.append(content, "png" if number % 3 == 0 else "jpg")
+        entries.append(vars(entry(name, file, "made up", {"train": 40, "test": 20})))
+    manifest = {"source": "folder", "synthetic": True, "licence": "none", "attribution": "none"}
+    manifest |= {"shape": [SIDE, SIDE, 3], "encoding": "pictures", "categories": entries}
+    write_json(folder / "manifest.json", manifest)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def place(raw: Path, make_params: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    params = make_params({**OWN, "data.drawings_per_category": COUNT})
+    folder = tmp_path_factory.mktemp("pictures")
+    preprocess(params, raw, folder / "subset")
+    small = params.records.model_copy(update={"shard_mebibytes": 0.01})  # several shards
+    written.write(small, folder / "subset", folder / "records")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def records(place: Path) -> RecordSet:
+    return open_records(place / "records")
+
+
+def batches(data: Any) -> list[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    return [(images.numpy(), labels.numpy()) for images, labels in data]
+
+
+def test_the_source_s_test_split_is_kept_and_every_picture_is_there_once(
+    records: RecordSet, raw: Path, place: Path
+) -> None:
+    assert records.shape == (SIDE, SIDE, 3)
+    assert records.categories == list(COLOURS)
+    assert records.examples("test") == 60
+    assert records.examples("train") + records.examples("validation") == 120
+    assert records.examples("validation") > 0
+    assert len(records.pictures["train"]) > 2
+    contents = set()
+    for split in SPLITS:
+        for shard in records.pictures[split]:
+            for number in range(shard.examples):
+                example = tf.train.Example.FromString(shard.read(number))
+                image = example.features.feature["image"].bytes_list.value[0]
+                label = example.features.feature["label"].int64_list.value[0]
+                contents.add((int(label), image))
+    expected = {
+        (label, picture(colour, number))
+        for label, colour in enumerate(COLOURS.values())
+        for number in range(COUNT)
+    }
+    assert contents == expected
+
+
+def test_tensorflow_reads_the_shards_itself(place: Path, records: RecordSet) -> None:
+    """Framing and checksums are those of TFRecord."""
+    paths = sorted(str(path) for path in (place / "records").glob("train-*.tfrecord"))
+    found = sum(1 for _ in tf.data.TFRecordDataset(paths))
+    assert found == records.examples("train")
+
+
+def test_pictures_are_decoded_resized_and_labelled(records: RecordSet) -> None:
+    found = batches(records.ordered("test", 16))
+    assert [len(labels) for _, labels in found] == [16, 16, 16, 12]
+    images = np.concatenate([images for images, _ in found])
+    labels = np.concatenate([labels for _, labels in found])
+    assert images.shape == (60, SIDE, SIDE, 3)
+    assert images.dtype == np.uint8
+    assert np.bincount(labels).tolist() == [20, 20, 20]
+    assert (images[:, 2:5, 2:5] > 240).all()  # the upper left quarter
+    expected = np.array(list(COLOURS.values()))[labels]
+    middle = images[:, 11, 11].astype(int)
+    assert np.abs(middle - expected).max() < 12  # JPEG
+
+
+def test_an_epoch_is_decided_by_seed_and_epoch(records: RecordSet) -> None:
+    def pixels(epoch: int, epochs: int = 1, seed: int = 1) -> NDArray[np.uint8]:
+        data = records.shuffled("train", 8, seed=seed, epoch=epoch, epochs=epochs)
+        return np.concatenate([images for images, _ in batches(data)])
+
+    first, second = pixels(0), pixels(1)
+    assert len(first) == records.examples("train") // 8 * 8
+    np.testing.assert_array_equal(np.concatenate([first, second]), pixels(0, epochs=2))
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, pixels(0, seed=2))
+    assert len(np.unique(first, axis=0)) == len(first)
+
+
+def test_resizing_takes_all_pixels_into_account() -> None:
+    """A chessboard of single pixels becomes grey, not black or white."""
+    board = np.indices((64, 64)).sum(axis=0) % 2 * 255
+    image = np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
+    found = decoding.resized(image, (16, 16, 3)).numpy()
+    assert found.min() > 100
+    assert found.max() < 155
+    np.testing.assert_array_equal(decoding.resized(image, (64, 64, 3)), image)
+
+
+def test_a_changed_shard_is_named_at_opening_and_at_reading(
+    place: Path, records: RecordSet, tmp_path: Path
+) -> None:
+    shard = records.pictures["test"][0]
+    original = shard.path.read_bytes()
+    changed = bytearray(original)
+    changed[len(changed) // 2] ^= 1
+    try:
+        shard.path.write_bytes(bytes(changed))
+        with pytest.raises(WrongInputError, match=f"{shard.path.name}: not the shard of"):
+            open_records(place / "records")
+        message = f"{shard.path.name}: its bytes have changed.*run: dvc repro -f tfrecords"
+        with pytest.raises(WrongInputError, match=message), records.reading():
+            batches(records.ordered("test", 16))
+        shard.path.write_bytes(original[:-10])
+        with pytest.raises(WrongInputError, match="missing, or of another size"):
+            open_records(place / "records")
+    finally:
+        shard.path.write_bytes(original)
+    open_records(place / "records")
+
+
+@pytest.mark.parametrize("change", ["count", "bytes", "gone"])
+def test_a_raw_archive_that_is_another_is_named(
+    raw: Path, make_params: Any, tmp_path: Path, change: str
+) -> None:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for path in raw.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    archive, manifest = folder / "00001.zip", read_json(folder / "manifest.json", "fetch")
+    if change == "count":
+        manifest["categories"][1] |= {"rows": 59, "splits": {"train": 39, "test": 20}}
+        write_json(folder / "manifest.json", manifest)
+    elif change == "bytes":
+        content = bytearray(archive.read_bytes())
+        content[100] ^= 1
+        archive.write_bytes(bytes(content))
+    else:
+        archive.unlink()
+    params = make_params({**OWN, "data.drawings_per_category": 10})
+    with pytest.raises(WrongInputError, match=r"00001\.zip: .*run: dvc repro -f fetch"):
+        preprocess(params, folder, tmp_path / "subset")
+    assert not (tmp_path / "subset").exists()
