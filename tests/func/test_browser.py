@@ -143,6 +143,7 @@ def written(
     data = DataInfo(
         source="doodles", synthetic=True, train=9600, validation=1200, test=len(labels),
         licence="CC0-1.0", attribution="Drawn by quickspine's stroke programs, not by people.",
+        shape=[28, 28, 1],
     )  # fmt: skip
     metrics = summarise(runs, labels, names, data, params.evaluate)
     chosen = pick(runs, labels, pairing.main_pairs(metrics))

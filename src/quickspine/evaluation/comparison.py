@@ -22,6 +22,7 @@ class DataInfo(TypedDict):
     test: int
     licence: str
     attribution: str
+    shape: list[int]  # height, width and channels of a drawing
 
 
 def by_model(runs: Iterable[ModelRun]) -> dict[str, list[ModelRun]]:
@@ -72,6 +73,7 @@ def summarise(
             "test": data["test"],
             "licence": data["licence"],
             "attribution": data["attribution"],
+            "shape": data["shape"],
         },
         "models": {
             name: measured(group, [right[run.name] for run in group], labels, evaluate)

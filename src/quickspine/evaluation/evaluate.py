@@ -76,6 +76,7 @@ def evaluate(
         "synthetic": manifest["synthetic"],
         "licence": manifest["licence"],
         "attribution": manifest["attribution"],
+        "shape": list(records.shape),
         "train": records.examples("train"),
         "validation": records.examples("validation"),
         "test": records.examples("test"),

@@ -7,23 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from quickspine.dataset import SPLITS
-from quickspine.evaluation import numbers
+from quickspine.evaluation import limits, numbers
 from quickspine.evaluation.markdown import escape, listed, table
 from quickspine.evaluation.numbers import SPACE, count, interval, points, several, spread
 from quickspine.evaluation.pairing import is_open, stages, told
 from quickspine.files import whole_file
-from quickspine.params import Params
+from quickspine.params import DRAWN, Params
 
 UNCHANGED = "Training drawings are shown as they are."
-NOT_FOR = (
-    "Telling people apart, or anything else about who drew: age, health, mood, origin.",
-    "Judging a person's ability to draw, or a child's development.",
-    "Decisions about safety, health, work, school, money or law.",
-    "Photographs, handwriting, signs, maps or technical drawings: they are none of what it saw.",
-    "Anything outside its categories. It always answers one of them, also to an empty sheet, and "
-    "often with confidence.",
-    "Moderating content: a drawing that should not be shown is answered like any other.",
-)
 
 
 def write(place: Path, metrics: dict[str, Any], params: Params, digests: Mapping[str, str]) -> None:
@@ -45,35 +36,36 @@ def text(metrics: dict[str, Any], params: Params, digests: Mapping[str, str]) ->
         "Data": _data(metrics["data"]),
         "Training": _training(metrics, params),
         "Results": _results(metrics),
-        "Limits": _limits(metrics),
-        "What it must not be used for": listed(NOT_FOR),
+        "Limits": listed(limits.limits(metrics)),
+        "What it must not be used for": listed(limits.not_for(metrics["data"])),
         "How to load one": _loading(metrics),
         "Digests": "sha256, to tell whether a file is the one that was measured.\n\n"
         + table(
             ["what", "digest"], [(escape(name), f"`{each}`") for name, each in digests.items()]
         ),
     }
-    return "# Model card: SpinalNet and dense heads on drawings\n\n" + "\n".join(
+    of = "drawings" if metrics["data"]["source"] in DRAWN else "images"
+    return f"# Model card: SpinalNet and dense heads on {of}\n\n" + "\n".join(
         f"## {title}\n\n{part}" for title, part in parts.items()
     )
 
 
 def _what(metrics: dict[str, Any]) -> str:
     names = ", ".join(escape(name) for name in metrics["models"])
+    categories, thing = len(metrics["data"]["categories"]), limits.thing(metrics["data"])
     return (
-        "Networks that answer which of "
-        f"{count(len(metrics['data']['categories']))} categories a small drawing shows. They were "
-        "trained to compare classification heads (the last layers of a network), not as a product. "
+        f"Networks that answer which of {count(categories)} categories {thing} shows. They were "
+        "trained to compare classification heads (the last layers of a network), not as products. "
         f"Models: {names}.\n"
     )
 
 
 def _data(data: dict[str, Any]) -> str:
-    kind = (
-        "**synthetic**: a program drew them, not people" if data["synthetic"] else "drawn by people"
-    )
+    kind = " (drawn by people)" if data["source"] in DRAWN else ""
+    if data["synthetic"]:
+        kind = " (**synthetic**: a program drew them, not people)"
     facts = [
-        f"Source: {escape(data['source'])} ({kind}).",
+        f"Source: {escape(data['source'])}{kind}.",
         *(f"Drawings for {_splits()[split]}: {count(data[split])}." for split in SPLITS),
         f"Licence: {escape(data['licence'])}",
         f"Attribution: {escape(data['attribution'])}",
@@ -180,35 +172,12 @@ def _verdicts(metrics: dict[str, Any]) -> list[str]:
     return lines or ["One head only, so nothing was compared."]
 
 
-def _limits(metrics: dict[str, Any]) -> str:
-    data = metrics["data"]
-    seeds = min(len(model["seeds"]) for model in metrics["models"].values())
-    lines = [
-        f"One dataset ({escape(data['source'])}): other drawings, another split or other "
-        "categories may order the heads otherwise.",
-        "One seed: the intervals speak of other drawings only; they say nothing about other "
-        "trainings."
-        if seeds == 1
-        else f"{seeds} seeds: the intervals speak of other seeds and other drawings of the same "
-        "kind; so few seeds say little about rare bad trainings.",
-        "Its confidence is not calibrated: nothing was done to make it believable beyond measuring "
-        "the error shown above.",
-        "It expects grey drawings of 28 by 28 pixels, white lines on black, centred and scaled as "
-        "Quick, Draw!'s bitmaps are: ink on white paper, thin lines or a drawing in a corner are "
-        "answered worse, without a warning.",
-        "The licence of the drawings, and of pretrained weights where they are used, goes with the "
-        "model.",
-    ]
-    if data["synthetic"]:
-        lines.insert(0, "It learnt from a program's drawings: on people's drawings it is untested.")
-    return listed(lines)
-
-
 def _loading(metrics: dict[str, Any]) -> str:
     name, model = next(iter(metrics["models"].items()))
+    shape = (1, *metrics["data"]["shape"])
     return (
         "```python\nimport keras\nimport numpy as np\n\nimport quickspine  # registers its layers\n"
         f'\nmodel = keras.saving.load_model("models/{name}-{model["seeds"][0]}/model.keras")\n'
-        "drawings = np.zeros((1, 28, 28, 1), np.uint8)  # white on black\n"
-        "logits = model.predict(drawings)  # a column a category, in the order above\n```\n"
+        f"images = np.zeros({shape}, np.uint8)\n"
+        "logits = model.predict(images)  # a column a category, in the order above\n```\n"
     )

@@ -73,6 +73,7 @@ def make() -> Callable[..., SimpleNamespace]:
             test=len(labels),
             licence="CC BY 4.0",
             attribution="nobody & <nothing>",
+            shape=[28, 28, 1],
         )
         return SimpleNamespace(runs=runs, labels=labels, categories=list(categories), data=data)
 

@@ -79,6 +79,17 @@ def test_what_was_not_done_is_not_told(make: Any, evaluate: Evaluate, params: Pa
     assert "drawn by people" in text
 
 
+def test_photographs_are_no_drawings(make: Any, evaluate: Evaluate, params: Params) -> None:
+    case = make(synthetic=False)
+    case.data |= {"source": "folder", "shape": [96, 64, 3]}
+    text = card(case, evaluate, params)
+    assert "Model card: SpinalNet and dense heads on images" in text
+    assert "colour (red, green, blue) images of 96 by 64 pixels" in text
+    assert "np.zeros((1, 96, 64, 3), np.uint8)" in text
+    for words in ("drawn by people", "white lines", "ability to draw", "a small drawing"):
+        assert words not in text
+
+
 def test_one_seed_and_one_head(make: Any, evaluate: Evaluate, params: Params) -> None:
     text = card(make(seeds=(7,), heads=("dense",)), evaluate, params)
     assert "nothing about other trainings" in text.replace("\n", " ")
