@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,16 @@ settings.register_profile("quickspine", deadline=None)
 settings.load_profile("quickspine")
 
 MakeParams = Callable[..., Params]
+
+
+def pytest_collection_finish() -> None:
+    """What the imports made stays to the end: no search for garbage need go through it.
+
+    With TensorFlow, MLflow and all that they bring such a search takes a quarter of a second;
+    statsmodels asks for one in every correction of p-values, Keras in every new session.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
