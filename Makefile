@@ -34,7 +34,7 @@ compare: setup  ## Show the experiments side by side: the params and results tha
 	@dvc exp show --md --only-changed --drop 'Created|Executor|models$$|(data|src|pipeline)/'
 
 test: setup  ## Run all tests (QUICKDRAW_MIRROR=folder adds those on real drawings)
-	@python -m pytest -q --numprocesses $(or $(JOBS),2) --dist loadfile
+	@python -m pytest -q --numprocesses $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
 
 test-unit: setup  ## Run the unit tests only
 	@python -m pytest -q tests/unit

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from quickspine.tracking.quiet import quiet
 from quickspine.tracking.store import open_store
@@ -17,11 +19,22 @@ from tests.func.tracking_server import mlflow_server
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project after its first `dvc repro`; read it, do not change it."""
-    project = new(tmp_path_factory.mktemp("pipeline") / "project")
-    project.repro()
-    project.commit()
-    return project
+    """A project after its first `dvc repro`; read it, do not change it.
+
+    It takes a minute, so the first process of the tests that needs it makes it for all of them;
+    each reads a copy of its own.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    whole = shared / "finished"
+    with FileLock(shared / "finished.lock"):
+        if not whole.exists():
+            project = new(tmp_path_factory.mktemp("pipeline") / "project")
+            project.repro()
+            project.commit()
+            project.path.rename(whole)
+    return Project(whole).copy(tmp_path_factory.mktemp("finished") / "project")
 
 
 @pytest.fixture

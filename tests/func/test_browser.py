@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import re
 import shutil
 import signal
@@ -61,21 +62,33 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[webdriver.Chrome]:
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """Chromium with an empty profile, which logs its console and every request."""
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setenv("SE_OFFLINE", "true")  # Selenium has its driver: nothing to download
     options = webdriver.ChromeOptions()
     options.binary_location = str(BROWSER)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, Service(str(DRIVER)))
-    try:
-        yield driver
-    finally:
-        driver.quit()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "*")
+        patch.setenv("SE_OFFLINE", "true")  # Selenium has its driver: nothing to download
+        driver = webdriver.Chrome(options, Service(str(DRIVER)))
+        try:
+            yield driver
+        finally:
+            driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: webdriver.Chrome) -> webdriver.Chrome:
+    """The one browser, on an empty page: neither size, media nor logs of the test before."""
+    chromium.get("about:blank")
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    for kind in ("browser", "performance"):
+        logged(chromium, kind)
+    return chromium
 
 
 def sized(browser: webdriver.Chrome, screen: str) -> None:
@@ -330,42 +343,46 @@ def test_the_report_on_paper(browser: webdriver.Chrome, reports: dict[str, Path]
 # The runs
 
 
-@pytest.fixture
-def project(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with two trainings and their evaluation, tracked; the current folder."""
-    folder = tmp_path / "a project"
+@pytest.fixture(scope="module")
+def tracked(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with two trainings and their evaluation, tracked."""
+    folder = tmp_path_factory.mktemp("browsed") / "a project"
     folder.mkdir()
     shutil.copy(Path(__file__).parents[2] / "params.yaml", folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.delenv("DVC_ROOT", raising=False)
     tracking = params.tracking.model_copy(update={"system_metrics": False})
     quick = params.model_copy(update={"tracking": tracking})
     found = []
-    for head, accuracy in (("dense", 0.8), ("spinal", 0.9)):
-        model = folder / head / "model.keras"
-        model.parent.mkdir()
-        model.write_bytes(head.encode())  # MLflow does not look inside
-        with tracked_run(quick, stage="train", head=head, seed=1) as run:
-            for epoch in range(1, 4):
-                run.log_epoch(epoch, {"loss": 1 / epoch, "val_accuracy": 1 - 0.4 / epoch})
-            run.log_model(model, input_shape=(28, 28, 1), classes=3)
-        digest = sha256(model)
-        found.append(Candidate("train", head, 1, digest, "p" * 64, accuracy, 1 - accuracy))
-    with tracked_run(quick, stage="evaluate") as run:
-        for each in found:
-            attach(quick.tracking, each.model_digest, {"test_accuracy": each.accuracy})
-        run.propose(found, source="doodles", data_digest="d" * 64, drawings=400)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("DVC_ROOT", raising=False)
+        for head, accuracy in (("dense", 0.8), ("spinal", 0.9)):
+            model = folder / head / "model.keras"
+            model.parent.mkdir()
+            model.write_bytes(head.encode())  # MLflow does not look inside
+            with tracked_run(quick, stage="train", head=head, seed=1) as run:
+                for epoch in range(1, 4):
+                    run.log_epoch(epoch, {"loss": 1 / epoch, "val_accuracy": 1 - 0.4 / epoch})
+                run.log_model(model, input_shape=(28, 28, 1), classes=3)
+            digest = sha256(model)
+            found.append(Candidate("train", head, 1, digest, "p" * 64, accuracy, 1 - accuracy))
+        with tracked_run(quick, stage="evaluate") as run:
+            for each in found:
+                attach(quick.tracking, each.model_digest, {"test_accuracy": each.accuracy})
+            run.propose(found, source="doodles", data_digest="d" * 64, drawings=400)
     return folder
 
 
-@pytest.fixture
-def ui(project: Path) -> Iterator[tuple[str, int, psutil.Process]]:
+@pytest.fixture(scope="module")
+def ui(tracked: Path) -> Iterator[tuple[str, int, psutil.Process]]:
     """A running `make ui`: the URL that it prints, its port, its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = (sys.executable, "-m", "quickspine.tracking.ui", "--port", str(port))
-    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True) as process:
+    environment = {name: value for name, value in os.environ.items() if name != "DVC_ROOT"}
+    with subprocess.Popen(
+        command, cwd=tracked, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         try:
             yield process.stdout.readline().split(" ")[0], port, psutil.Process(process.pid)
@@ -403,9 +420,14 @@ def test_the_runs_are_shown_on_this_machine_only(
 
 
 def test_runs_are_nested_and_compared_and_the_champion_is_named_with_its_reason(
-    browser: webdriver.Chrome, ui: tuple[str, int, Any]
+    browser: webdriver.Chrome,
+    ui: tuple[str, int, Any],
+    tracked: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url, port, _ = ui
+    monkeypatch.chdir(tracked)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
     sized(browser, "desk")
     browser.get(url)
     wait_for(browser, "evaluate", "3 matching runs")
