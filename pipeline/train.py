@@ -9,8 +9,10 @@ from quickspine.params import Params
 def run(params: Params, args: Namespace) -> None:
     from quickspine.chatter import start_tensorflow
     from quickspine.dataset.reader import open_records
+    from quickspine.nets import sizes
 
     records = open_records(stage.RECORDS, params.data)  # says no before TensorFlow's seconds
+    sizes.check(params, records.shape)
     start_tensorflow()
     from quickspine.training import session
 

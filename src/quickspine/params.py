@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationError,
     field_serializer,
     field_validator,
@@ -23,15 +24,22 @@ from quickspine.files import digest
 from quickspine.params_errors import MAX_SHOWN, explained, shown
 from quickspine.yaml_file import read
 
+MOST_UNITS, MOST_LAYERS = 65_536, 8  # of a head
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=10)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Units = Annotated[int, Field(ge=1, le=65_536)]
+Units = Annotated[int, Field(ge=1, le=MOST_UNITS)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 # From the plainest on: of every pair the later one is compared with the earlier.
 Head = Literal["linear", "dense", "matched", "spinal", "progressive"]
 Precision = Literal["auto", "float32", "bfloat16"]
+# fmt: off
+Backbone = Literal[
+    "cnn", "cifar_cnn", "vgg5", "vgg11", "vgg13", "vgg16", "vgg19", "resnet18", "resnet34",
+    "densenet",
+]
+# fmt: on
 
 
 class Section(BaseModel):
@@ -59,6 +67,19 @@ Source = Literal["doodles", "quickdraw", "strokes", "tfds", "folder", "idx", "mn
 DATASET = r"^[A-Za-z0-9_]+(/[A-Za-z0-9_.\-]+)?$"  # name, or name/config
 DRAWN = ("doodles", "quickdraw", "strokes")  # their categories are Quick, Draw!'s, by name
 EVERY = 1_000_000_000  # drawings of a category: more than any source has
+
+
+def _widths(value: Any) -> int | tuple[int, ...] | None:
+    """Units of one hidden layer, or of each: one check, as pydantic tells of a union's parts."""
+    several = isinstance(value, tuple | list)
+    widths = tuple(value) if several else () if value is None else (value,)
+    whole = all(type(width) is int and 1 <= width <= MOST_UNITS for width in widths)
+    if not whole or (several and not 1 <= len(widths) <= MOST_LAYERS):
+        raise ValueError(
+            f"should be a whole number from 1 to {MOST_UNITS}, null, or a list of 1 to "
+            f"{MOST_LAYERS} such numbers, one for each hidden layer"
+        )
+    return widths if several else value
 
 
 class Data(Section):
@@ -195,7 +216,7 @@ class Augment(Section):
 class Heads(Section):
     """What the heads look like: shared by both kinds of training."""
 
-    dense_width: Units | None
+    dense_width: Annotated[int | tuple[int, ...] | None, PlainValidator(_widths)]
     spinal_width: Units | None
     progressive_width: Units | None = None
     sub_layers: Annotated[int, Field(ge=1, le=64)]
@@ -210,8 +231,10 @@ class Heads(Section):
 class Train(Heads):
     """Training from random weights."""
 
-    backbone: Literal["vgg5"]
+    backbone: Backbone
     width: Annotated[float, Field(gt=0, le=16)]
+    features: Literal["map", "average", "maximum", "paper"] = "map"
+    spinal_input: Literal["halves", "cells"] = "halves"
     initialisation: Literal["pytorch", "keras"]
     epochs: Epochs
     learning_rate: Rate

@@ -47,7 +47,7 @@ def leaves(values: dict[str, Any], before: Keys = ()) -> list[Keys]:
 LEAVES = leaves(VALUES)
 # Came later: a file without it still loads.
 LATER = {"allow_fewer", "dataset", "folder", "image_size", "perspective", "progressive_width"}
-LATER |= {"strokes"}
+LATER |= {"features", "spinal_input", "strokes"}
 SECTIONS = sorted({keys[:depth] for keys in LEAVES for depth in range(len(keys))})
 
 

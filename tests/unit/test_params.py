@@ -67,7 +67,9 @@ PATHS = paths(VALUES)
 LATER = [  # without it: off, or as the features are
     *(("data", key) for key in ("allow_fewer", "dataset", "folder", "image_size", "strokes")),
     ("train", "augment", "perspective"),
+    ("train", "features"),
     ("train", "progressive_width"),
+    ("train", "spinal_input"),
     ("finetune", "progressive_width"),
 ]
 

@@ -19,7 +19,7 @@ SMALL_SIDE = 7
 class TunedConvolution(keras.layers.Conv2D):  # type: ignore[misc]
     """A 3×3 convolution before a batch normalisation, whose training is tuned to its shape.
 
-    In training, maps are bfloat16; kernel and its gradient float32. The bias is left out there: the
+    In training, maps are bfloat16; kernel and its gradient float32. A bias is left out there: the
     normalisation takes it away again, and its gradient is zero. Weights, their names and their
     order are those of `keras.layers.Conv2D`, which is what model files hold.
 
@@ -35,7 +35,6 @@ class TunedConvolution(keras.layers.Conv2D):  # type: ignore[misc]
             "padding": "same",
             "dilation_rate": (1, 1),
             "groups": 1,
-            "use_bias": True,
             "activation": keras.activations.linear,
             "data_format": "channels_last",
         }
@@ -45,21 +44,22 @@ class TunedConvolution(keras.layers.Conv2D):  # type: ignore[misc]
                 f"{name}={getattr(value, '__name__', value)}" for name, value in received.items()
             )
             raise ValueError(
-                "TunedConvolution is 3x3, of stride 1, padding 'same' and one group, with a bias "
-                f"and no activation, channels last. Received: {shown}"
+                "TunedConvolution is 3x3, of stride 1, padding 'same' and one group, with no "
+                f"activation, channels last. Received: {shown}"
             )
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        kernel, bias = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias)
+        kernel = tf.convert_to_tensor(self.kernel)
+        bias = tf.convert_to_tensor(self.bias) if self.use_bias else None
         maps = tf.cast(inputs, tf.bfloat16)
         if training:
             return _normalised_later(maps, kernel, bias)
         found = tf.nn.conv2d(maps, tf.cast(kernel, tf.bfloat16), 1, "SAME")
-        return tf.nn.bias_add(found, tf.cast(bias, tf.bfloat16))
+        return found if bias is None else tf.nn.bias_add(found, tf.cast(bias, tf.bfloat16))
 
 
 def _normalised_later(maps: Any, kernel: Any, bias: Any) -> Any:
-    """The convolution without its bias, whose gradient is zero."""
+    """The convolution without its bias, whose gradient is zero where there is one."""
     _, height, width, channels = maps.shape
     fewest, side = min(channels, kernel.shape[-1]), min(height, width)
     if any(fewest >= enough and side >= large for enough, large in WINOGRAD):
@@ -70,11 +70,15 @@ def _normalised_later(maps: Any, kernel: Any, bias: Any) -> Any:
     else:
         convolve = _direct
 
+    found = convolve(maps, kernel)
+    if bias is None:
+        return found
+
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def without(values: Any, bias: Any) -> Any:
         return tf.identity(values), lambda upstream: (upstream, tf.zeros_like(bias))
 
-    return without(convolve(maps, kernel), bias)
+    return without(found, bias)
 
 
 def _direct(maps: Any, kernel: Any) -> Any:

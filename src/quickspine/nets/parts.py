@@ -37,9 +37,9 @@ KERAS = {
     "LecunUniform Ones RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros",
     "keras.regularizers": "L1 L1L2 L2",
     "keras.layers": "Activation Add AveragePooling2D BatchNormalization Concatenate Conv2D "
-    "Cropping2D Dense DepthwiseConv2D Dropout Flatten GlobalAveragePooling2D InputLayer "
-    "LayerNormalization MaxPooling2D Multiply Normalization ReLU Rescaling Reshape Resizing "
-    "SeparableConv2D ZeroPadding2D",
+    "Cropping2D Dense DepthwiseConv2D Dropout Flatten GlobalAveragePooling2D GlobalMaxPooling2D "
+    "InputLayer LayerNormalization MaxPooling2D Multiply Normalization ReLU Rescaling Reshape "
+    "Resizing SeparableConv2D SpatialDropout2D ZeroPadding2D",
     "keras.src.ops.numpy": "Add Flip Multiply",
     "keras.src.applications.convnext": "LayerScale",
     "keras.src.applications.inception_resnet_v2": "CustomScaleLayer",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from quickspine.nets import heads
 from quickspine.nets.backbones import BACKBONES
 from quickspine.nets.convolution import TunedConvolution
+from quickspine.nets.features import seen
+from quickspine.nets.heads.spinal import part_size
 from quickspine.params import Train
 
 
@@ -34,12 +38,27 @@ def build(
     """
     inputs = keras.Input(shape, dtype="uint8", name="drawing")
     values = keras.layers.Rescaling(1 / 255, name="rescale")(inputs)
-    features = BACKBONES[params.backbone](
+    maps = BACKBONES[params.backbone](
         values,
         width=params.width,
         initialisation=params.initialisation,
         seed=seed,
         kind=TunedConvolution if tuned else keras.layers.Conv2D,
     )
-    logits = heads.build(head, params, classes, seed, params.initialisation)(features)
+    features = seen(maps, params.features, head)
+    more = _more(params, head, maps, features)
+    logits = heads.build(head, params, classes, seed, params.initialisation, **more)(features)
     return keras.Model(inputs, logits, name=f"{params.backbone}_{head}")
+
+
+def _more(params: Train, head: str, maps: Any, features: Any) -> dict[str, Any]:
+    """What a head must know of how the spinal head takes the map."""
+    cells = params.spinal_input == "cells"
+    if head == "spinal" and cells:
+        return {"cells": True}
+    if head == "matched":
+        # The two may see different features.
+        part = part_size(seen(maps, params.features, "spinal").shape, cells)
+        if part != part_size(features.shape, False):
+            return {"spinal_part": part}
+    return {}

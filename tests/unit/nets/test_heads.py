@@ -104,7 +104,7 @@ def test_spinal_parameters_follow_the_formula(
     expected = (h + 1) * w + (layers - 1) * (h + w + 1) * w + (layers * w + 1) * classes
     expected += batch_norm * 2 * w * layers
     assert count(head, size) == expected
-    assert spinal_parameters(size, classes, width, layers, batch_norm) == expected
+    assert spinal_parameters(h, classes, width, layers, batch_norm) == expected
 
 
 @settings(max_examples=30, deadline=None)
@@ -118,7 +118,7 @@ def test_spinal_parameters_follow_the_formula(
 def test_no_dense_head_is_nearer_to_the_spinal_heads_size_than_the_matched_one(
     size: int, width: int | None, layers: int, classes: int, batch_norm: bool
 ) -> None:
-    wanted = spinal_parameters(size, classes, width, layers, batch_norm)
+    wanted = spinal_parameters((size + 1) // 2, classes, width, layers, batch_norm)
     head = MatchedHead(classes, spinal_width=width, sub_layers=layers, batch_norm=batch_norm)
     own = head.matched_width(size)
 

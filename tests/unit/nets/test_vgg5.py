@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from quickspine.nets.backbones import BACKBONES, vgg5
+from quickspine.nets.backbones import BACKBONES
+from quickspine.nets.backbones.vgg import vgg5
 from quickspine.nets.heads import DenseHead, SpinalHead
 from quickspine.training.model_file import parameters
 

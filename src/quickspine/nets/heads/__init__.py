@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from quickspine.nets.heads.block import HeadLayer
 from quickspine.nets.heads.dense import DenseHead
@@ -22,7 +23,7 @@ __all__ = [
     "build",
 ]
 
-_HEADS: dict[str, Callable[[Heads], tuple[type[HeadLayer], dict[str, int | None]]]] = {
+_HEADS: dict[str, Callable[[Heads], tuple[type[HeadLayer], dict[str, Any]]]] = {
     "dense": lambda p: (DenseHead, {"width": p.dense_width}),
     "spinal": lambda p: (SpinalHead, {"width": p.spinal_width, "sub_layers": p.sub_layers}),
     "linear": lambda p: (LinearHead, {}),
@@ -37,8 +38,13 @@ _HEADS: dict[str, Callable[[Heads], tuple[type[HeadLayer], dict[str, int | None]
 }
 
 
-def build(name: str, params: Heads, classes: int, seed: int, initialisation: str) -> HeadLayer:
-    """The head `name` as `params` describes it, with the same dropout and norm for every head."""
+def build(
+    name: str, params: Heads, classes: int, seed: int, initialisation: str, **more: Any
+) -> HeadLayer:
+    """The head `name` as `params` describes it, with the same dropout and norm for every head.
+
+    `more` are arguments of its own that hang on the features.
+    """
     kind, own = _HEADS[name](params)
     return kind(
         classes,
@@ -49,4 +55,5 @@ def build(name: str, params: Heads, classes: int, seed: int, initialisation: str
         name="head",
         dtype="float32",  # a few small products: their logits stay exact in mixed precision too
         **own,
+        **more,
     )

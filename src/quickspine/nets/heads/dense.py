@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,30 +12,45 @@ from quickspine.nets.heads.block import HeadLayer, flat_size, flatten_channels_f
 
 @keras.saving.register_keras_serializable("quickspine")
 class DenseHead(HeadLayer):
-    """One hidden block and a linear layer: the head of the paper's VGG-5.
+    """Hidden blocks, usually one, and a linear layer: the head of the paper's VGG-5.
+
+    Example:
+        DenseHead(10, width=512)           # VGG-5
+        DenseHead(10, width=[1024, 512])   # the paper's CIFAR CNN: two hidden layers
 
     Args:
         classes: number of logits.
-        width: units of the hidden layer; None takes twice the features, as VGG-5 does.
+        width: units of the hidden layer, or of each; None takes twice the features, as VGG-5 does.
         rest: see `HeadLayer`.
     """
 
-    def __init__(self, classes: int, *, width: int | None = None, **rest: Any) -> None:
+    def __init__(
+        self, classes: int, *, width: int | Sequence[int] | None = None, **rest: Any
+    ) -> None:
         super().__init__(classes, **rest)
-        if width is not None and width < 1:
+        widths = (width,) if isinstance(width, int) else width
+        if widths is not None and (not widths or min(widths) < 1):
             raise ValueError(f"DenseHead needs at least one hidden unit. Received: width={width}")
-        self.width = width
+        # A tuple, as Keras wraps lists that are attributes.
+        self.width = width if width is None or isinstance(width, int) else tuple(width)
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         features = flat_size(shape)
-        width = self.width or 2 * features
-        self.add("hidden", width, features, hidden=True)
-        self.add("logits", self.classes, width, hidden=False)
+        chosen = self.width or 2 * features
+        widths = (chosen,) if isinstance(chosen, int) else chosen
+        self.blocks = ("hidden", *(f"hidden{number}" for number in range(2, len(widths) + 1)))
+        for name, width in zip(self.blocks, widths, strict=True):
+            self.add(name, width, features, hidden=True)
+            features = width
+        self.add("logits", self.classes, features, hidden=False)
         super().build(shape)
 
     def call(self, features: Any, training: bool | None = None) -> Any:
-        hidden = self.run("hidden", flatten_channels_first(features), training)
-        return self.run("logits", hidden, training)
+        values = flatten_channels_first(features)
+        for name in self.blocks:
+            values = self.run(name, values, training)
+        return self.run("logits", values, training)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "width": self.width}
+        width = list(self.width) if isinstance(self.width, tuple) else self.width
+        return {**super().get_config(), "width": width}

@@ -23,6 +23,7 @@ class MatchedHead(DenseHead):
         classes: number of logits.
         spinal_width: `width` of the spinal head that it is matched to.
         sub_layers: of that head.
+        spinal_part: how many features a sub-layer of that head sees; None: half of its own.
         rest: see `HeadLayer`.
     """
 
@@ -32,6 +33,7 @@ class MatchedHead(DenseHead):
         *,
         spinal_width: int | None = None,
         sub_layers: int = 4,
+        spinal_part: int | None = None,
         width: int | None = None,
         **rest: Any,
     ) -> None:
@@ -40,6 +42,7 @@ class MatchedHead(DenseHead):
         super().__init__(classes, **rest)
         self.spinal_width = spinal_width
         self.sub_layers = sub_layers
+        self.spinal_part = spinal_part
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         self.width = self.matched_width(flat_size(shape))
@@ -48,7 +51,11 @@ class MatchedHead(DenseHead):
     def matched_width(self, features: int) -> int:
         """Units of the hidden layer for so many features; at least 1."""
         wanted = spinal_parameters(
-            features, self.classes, self.spinal_width, self.sub_layers, self.batch_norm
+            self.spinal_part or (features + 1) // 2,
+            self.classes,
+            self.spinal_width,
+            self.sub_layers,
+            self.batch_norm,
         )
         # (features + 1) w + (w + 1) classes, and 2 w of normalisation.
         each = features + 1 + self.classes + 2 * self.batch_norm
@@ -58,4 +65,6 @@ class MatchedHead(DenseHead):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["width"]  # follows from the rest
-        return {**config, "spinal_width": self.spinal_width, "sub_layers": self.sub_layers}
+        config |= {"spinal_width": self.spinal_width, "sub_layers": self.sub_layers}
+        # Named where it is set only: files of other heads stay what they were.
+        return {**config, **({"spinal_part": self.spinal_part} if self.spinal_part else {})}

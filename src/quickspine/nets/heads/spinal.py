@@ -10,13 +10,17 @@ from quickspine.nets.heads.block import flat_size, flatten_channels_first
 from quickspine.nets.heads.chain import ChainHead
 
 
+def part_size(shape: tuple[int | None, ...], cells: bool) -> int:
+    """How many of the features of `shape` ([batch, …]) a sub-layer sees: a half, or a cell's."""
+    return shape[-1] or 0 if cells else (flat_size(shape) + 1) // 2
+
+
 def spinal_parameters(
-    features: int, classes: int, width: int | None, sub_layers: int, batch_norm: bool
+    part: int, classes: int, width: int | None, sub_layers: int, batch_norm: bool
 ) -> int:
-    """Trainable parameters of a SpinalHead on so many features; the rest as its arguments."""
-    half = (features + 1) // 2
-    width = width or half
-    sub_layer = (half + 1) * width + (sub_layers - 1) * (half + width + 1) * width
+    """Trainable parameters of a SpinalHead whose sub-layers see `part` features each."""
+    width = width or part
+    sub_layer = (part + 1) * width + (sub_layers - 1) * (part + width + 1) * width
     return sub_layer + 2 * width * sub_layers * batch_norm + (sub_layers * width + 1) * classes
 
 
@@ -30,32 +34,62 @@ class SpinalHead(ChainHead):
     An odd number of features F gives halves of (F + 1) / 2 that share the middle feature: none is
     dropped, and both halves keep one width. Feature maps are flattened channels first.
 
+    With `cells`, as in the paper's ResNets, a sub-layer sees all channels of one cell of the map
+    instead, row by row, each cell once: s_k = block(cell_k ‖ s_{k-1}).
+
     Example:
         logits = SpinalHead(24, width=128, sub_layers=4)(features)  # [-1, 256] -> [-1, 24]
+        logits = SpinalHead(24, sub_layers=4, cells=True)(maps)  # [-1, 2, 2, 256] -> [-1, 24]
 
     Args:
         classes: number of logits.
-        width: units of one sub-layer; None takes half of the features, as VGG-5 does.
+        width: units of one sub-layer; None takes as many as the features it sees: half of all, as
+            VGG-5 does, or those of a cell, as the ResNets do.
         sub_layers: how many.
+        cells: a cell of the map for each sub-layer, instead of the halves of all in turn.
         rest: see `HeadLayer`.
+
+    Raises:
+        ValueError: when it is built, if there are not as many cells as sub-layers.
     """
 
+    def __init__(self, classes: int, *, cells: bool = False, **rest: Any) -> None:
+        super().__init__(classes, **rest)
+        self.cells = cells
+
     def build(self, shape: tuple[int | None, ...]) -> None:
-        self.half = (flat_size(shape) + 1) // 2
-        width = self.width or self.half
+        part = part_size(shape, self.cells)
+        if self.cells and (len(shape) != 4 or flat_size(shape) != self.sub_layers * part):
+            raise ValueError(
+                "SpinalHead with cells=True needs a map of as many cells as sub-layers. Received: "
+                f"shape={shape}, sub_layers={self.sub_layers}"
+            )
+        width = self.width or part
         for index in range(self.sub_layers):
-            fan_in = self.half + (width if index else 0)
+            fan_in = part + (width if index else 0)
             self.add(f"spinal{index + 1}", width, fan_in, hidden=True)
         self.add("logits", self.classes, self.sub_layers * width, hidden=False)
         super().build(shape)
 
     def call(self, features: Any, training: bool | None = None) -> Any:
-        flat = flatten_channels_first(features)
-        halves = flat[:, : self.half], flat[:, -self.half :]
+        parts = self._parts(features)
         outputs: list[Any] = []
         for index in range(self.sub_layers):
-            part = halves[index % 2]
+            part = parts[index % len(parts)]
             if outputs:
                 part = keras.ops.concatenate([part, outputs[-1]], axis=-1)
             outputs.append(self.run(f"spinal{index + 1}", part, training))
         return self.run("logits", keras.ops.concatenate(outputs, axis=-1), training)
+
+    def _parts(self, features: Any) -> list[Any]:
+        """What the sub-layers see in turn."""
+        if self.cells:
+            _, height, width, _ = features.shape
+            return [features[:, row, column] for row in range(height) for column in range(width)]
+        flat = flatten_channels_first(features)
+        half = part_size(flat.shape, False)
+        return [flat[:, :half], flat[:, -half:]]
+
+    def get_config(self) -> dict[str, Any]:
+        # Named where it is set only: files of other heads stay what they were.
+        return {**super().get_config(), **({"cells": True} if self.cells else {})}
