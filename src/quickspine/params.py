@@ -24,7 +24,7 @@ from quickspine.files import digest
 from quickspine.params_errors import MAX_SHOWN, explained, shown
 from quickspine.yaml_file import read
 
-MOST_UNITS, MOST_LAYERS = 65_536, 8  # of a head
+MOST_UNITS, MOST_LAYERS, MOST_SUB_LAYERS = 65_536, 8, 64  # of a head
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=10)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -219,7 +219,7 @@ class Heads(Section):
     dense_width: Annotated[int | tuple[int, ...] | None, PlainValidator(_widths)]
     spinal_width: Units | None
     progressive_width: Units | None = None
-    sub_layers: Annotated[int, Field(ge=1, le=64)]
+    sub_layers: Annotated[int, Field(ge=1, le=MOST_SUB_LAYERS)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     batch_norm: bool
     warmup_epochs: Annotated[float, Field(ge=0, le=1000)]

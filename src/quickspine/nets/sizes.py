@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count
 
 from quickspine.errors import WrongInputError
-from quickspine.params import Params
+from quickspine.params import MOST_SUB_LAYERS, Params, Train
 
 # One side of the drawing, in pixels, to that of the map; below 1 the drawing is too small.
 SIDES: dict[str, Callable[[int], int]] = {
@@ -15,8 +15,9 @@ SIDES: dict[str, Callable[[int], int]] = {
     "vgg5": lambda side: side // 16,
     **dict.fromkeys(("vgg11", "vgg13", "vgg16", "vgg19"), lambda side: side // 32),
     **dict.fromkeys(("resnet18", "resnet34"), lambda side: -(-side // 8) // 2),
-    "densenet": lambda side: min(1, side // 4),  # averages its last map
+    "densenet": lambda side: min(1, side // 4),
 }
+AVERAGED = ("densenet",)  # has no map for its heads
 
 
 def smallest_side(backbone: str) -> int:
@@ -44,13 +45,25 @@ def check(params: Params, shape: tuple[int, int, int]) -> None:
             f"train.backbone: {train.backbone} needs drawings of at least {least}x{least} pixels. "
             f"Received: the data's, of {height}x{width}; {remedy}"
         )
+    if train.backbone in AVERAGED and train.features not in ("map", "average"):
+        raise WrongInputError(
+            f"train.features: {train.backbone} averages its map itself. Received: "
+            f"{train.features}; set train.features: map"
+        )
     if train.spinal_input == "cells" and {"spinal", "matched"} & set(params.heads):
-        side = SIDES[train.backbone]
-        cells = side(height) * side(width) if train.features in ("map", "paper") else 1
-        if cells != train.sub_layers:
-            raise WrongInputError(
-                f"train.spinal_input: cells gives each sub-layer one cell of the map. Received: "
-                f"train.sub_layers: {train.sub_layers}, and {train.backbone} with train.features: "
-                f"{train.features} makes {cells} of {height}x{width} pixels; set "
-                f"train.sub_layers: {cells}, or train.spinal_input: halves"
-            )
+        _check_cells(train, height, width)
+
+
+def _check_cells(train: Train, height: int, width: int) -> None:
+    side = SIDES[train.backbone]
+    cells = side(height) * side(width) if train.features in ("map", "paper") else 1
+    if cells == train.sub_layers:
+        return
+    several = cells if cells > 1 else "only one"
+    remedy = f"train.sub_layers: {cells}, or " if 1 < cells <= MOST_SUB_LAYERS else ""
+    raise WrongInputError(
+        "train.spinal_input: cells gives each sub-layer a cell of the map of its own. Received: "
+        f"train.sub_layers: {train.sub_layers}, and {train.backbone} with train.features: "
+        f"{train.features} makes {several} of {height}x{width} pixels; set {remedy}"
+        "train.spinal_input: halves"
+    )

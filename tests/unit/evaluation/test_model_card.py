@@ -98,6 +98,26 @@ def test_one_seed_and_one_head(make: Any, evaluate: Evaluate, params: Params) ->
     assert " ± " not in text.partition("## Results")[2].partition("| train")[2]
 
 
+@pytest.mark.parametrize(
+    ("features", "words"),
+    [
+        ("average", "Heads see the average"),
+        ("maximum", "see the largest"),
+        ("paper", "not see the"),
+    ],
+)
+def test_what_heads_see_is_told(
+    make: Any, evaluate: Evaluate, make_params: Any, features: str, words: str
+) -> None:
+    cells = "sees one cell of the map"
+    plain = card(make(), evaluate, make_params({}))
+    params = make_params({"train.features": features, "train.spinal_input": "cells"})
+    text = card(make(), evaluate, params)
+    for part in (words, cells):
+        assert part in text
+        assert part not in plain
+
+
 def test_a_file_of_weights_is_not_named(make: Any, evaluate: Evaluate, make_params: Any) -> None:
     params = make_params({"finetune.weights": "/home/me/secret/weights.pth"})
     text = card(make(), evaluate, params)

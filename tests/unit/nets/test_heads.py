@@ -73,6 +73,10 @@ def randomised(head: HeadLayer) -> HeadLayer:
         (SpinalHead(10, width=128), 4096, 2_230_282 - 1_126_912),
         (SpinalHead(100, width=256), 4096, 3_524_196 - 1_126_912),
         (SpinalHead(10, width=512), 512, 21_368_650 - 20_035_392),
+        (DenseHead(10, width=[1024, 512]), 4096, 5_852_170 - 1_126_912),
+        (DenseHead(100, width=[1024, 512]), 4096, 5_898_340 - 1_126_912),
+        (DenseHead(10, width=[4096, 4096]), 512, 38_958_922 - 20_035_392),
+        (DenseHead(3, width=[5, 4], batch_norm=True), 6, 35 + 10 + 24 + 8 + 15),
         (LinearHead(10), 256, 2_570),
         (SpinalHead(10, width=256), 512, 470_026),
         (SpinalHead(100, width=512), 512, 7_185_668 - 5_693_700 + 25_700),
@@ -281,6 +285,41 @@ def test_maps_and_their_flat_features_give_the_same_logits(kind: type[HeadLayer]
     np.testing.assert_allclose(head(maps).numpy(), head(flat).numpy(), rtol=1e-6)
 
 
+def test_with_cells_each_sub_layer_sees_its_own() -> None:
+    """The equations of the paper's ResNets: the cells of the map row by row, once each."""
+    head = randomised(built(SpinalHead(3, width=4, sub_layers=6, cells=True, dropout=0.5), 2, 3, 5))
+    maps = features(4, 2, 3, 5)
+    cells = [maps[:, row, column].astype(np.float64) for row in range(2) for column in range(3)]
+    outputs = [by_hand(head, "spinal1", cells[0], hidden=True)]
+    for k in range(2, 7):
+        joined = np.concatenate([cells[k - 1], outputs[-1]], axis=1)
+        outputs.append(by_hand(head, f"spinal{k}", joined, hidden=True))
+    expected = by_hand(head, "logits", np.concatenate(outputs, axis=1), hidden=False)
+    np.testing.assert_allclose(head(maps).numpy(), expected, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("classes", "width", "expected"), [(10, None, 470_026), (100, 512, 7_185_668 - 5_668_000)]
+)
+def test_cells_of_the_paper_s_resnets_have_its_parameters(
+    classes: int, width: int | None, expected: int
+) -> None:
+    """Left out, the width is that of a cell, as the paper has it for CIFAR-10."""
+    assert count(SpinalHead(classes, width=width, cells=True), 2, 2, 256) == expected
+    matched = built(MatchedHead(classes, spinal_width=width, spinal_part=256), 256)
+    assert abs(parameters(matched) - expected) <= (256 + 1 + classes) / 2
+
+
+def test_two_hidden_layers_are_computed_one_after_the_other() -> None:
+    head = randomised(built(DenseHead(3, width=(5, 4), batch_norm=True, dropout=0.5), 6))
+    x = features(4, 6)
+    values = x.astype(np.float64)
+    for name in ("hidden", "hidden2"):
+        values = by_hand(head, name, values, hidden=True)
+    expected = by_hand(head, "logits", values, hidden=False)
+    np.testing.assert_allclose(head(x).numpy(), expected, rtol=2e-5, atol=2e-5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_empty_batch_has_empty_logits(kind: type[HeadLayer]) -> None:
     head = built(kind(3, batch_norm=True), 4)
@@ -352,7 +391,9 @@ def test_every_block_is_initialised_by_its_own_fan_in() -> None:
     [
         DenseHead(3, width=5, dropout=0.1, batch_norm=True, initialisation="keras", seed=4),
         SpinalHead(3, width=5, sub_layers=3, dropout=0.1, batch_norm=True, seed=4),
+        DenseHead(3, width=[5, 4], seed=4),
         LinearHead(3, dropout=0.1, seed=4),
+        MatchedHead(3, spinal_part=6, seed=4),
         MatchedHead(3, spinal_width=4, sub_layers=3, dropout=0.1, batch_norm=True, seed=4),
         ProgressiveHead(3, width=5, sub_layers=3, dropout=0.1, batch_norm=True, seed=4),
     ],
@@ -381,6 +422,10 @@ def test_the_shape_of_the_logits_is_known_without_building(kind: type[HeadLayer]
         (lambda: SpinalHead(3, sub_layers=0), "sub_layers=0"),
         (lambda: SpinalHead(3, width=0), "width=0"),
         (lambda: DenseHead(3, width=0), "width=0"),
+        (lambda: DenseHead(3, width=[]), r"width=\[\]"),
+        (lambda: DenseHead(3, width=[4, 0]), r"width=\[4, 0\]"),
+        (lambda: SpinalHead(3, cells=True).build((None, 2, 3, 5)), r"3, 5\), sub_layers=4"),
+        (lambda: SpinalHead(3, cells=True).build((None, 8)), r"8\), sub_layers=4"),
         (lambda: MatchedHead(3, width=7), "width=7"),
         (lambda: ProgressiveHead(3, sub_layers=0), "sub_layers=0"),
         (lambda: ProgressiveHead(3, width=0), "width=0"),
@@ -390,6 +435,22 @@ def test_the_shape_of_the_logits_is_known_without_building(kind: type[HeadLayer]
 def test_what_cannot_be_a_head_is_refused(wrong: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"Received: .*{message}"):
         wrong()
+
+
+def test_cells_survive_saving(tmp_path: Path) -> None:
+    inputs = keras.Input((2, 2, 3))
+    model = keras.Model(inputs, randomised(built(SpinalHead(3, cells=True), 2, 2, 3))(inputs))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    x = features(4, 2, 2, 3)
+    np.testing.assert_array_equal(loaded(x).numpy(), model(x).numpy())
+
+
+def test_a_head_s_file_names_only_what_is_not_as_ever() -> None:
+    """Heads of the first kind keep their files to the byte."""
+    assert "cells" not in SpinalHead(3).get_config()
+    assert "spinal_part" not in MatchedHead(3).get_config()
+    assert DenseHead(3, width=5).get_config()["width"] == 5
 
 
 def test_params_give_every_head_the_same_dropout_and_norm(
