@@ -31,6 +31,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Units = Annotated[int, Field(ge=1, le=MOST_UNITS)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
+Factor = Annotated[float, Field(gt=0, lt=1)]
 # From the plainest on: of every pair the later one is compared with the earlier.
 Head = Literal["linear", "dense", "matched", "spinal", "progressive"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -40,6 +41,14 @@ Backbone = Literal[
     "densenet",
 ]
 # fmt: on
+Schedule = Literal["constant", "cosine", "step", "plateau", "restart"]
+
+
+def _blocks(value: Any) -> Any:
+    """One message where pydantic would give one for each of the two kinds."""
+    if value == "all" or (type(value) is int and 0 <= value <= 1000):
+        return value
+    raise ValueError("input should be a whole number from 0 to 1000, or all")
 
 
 class Section(BaseModel):
@@ -211,9 +220,26 @@ class Augment(Section):
     zoom: Annotated[float, Field(ge=0, le=0.9)]
     # From 2/3 on, corners may lie so that a drawing would be folded.
     perspective: Annotated[float, Field(ge=0, le=0.6)] = 0.0
+    perspective_probability: Share = 1.0
+    resized_crop: Annotated[float, Field(ge=0.01, le=1)] = 1.0
+    crop: Annotated[int, Field(ge=0, le=1024)] = 0
+    flip: bool = False
 
 
-class Heads(Section):
+class Course(Section):
+    """How weights are changed, and how fast: shared by both kinds of training."""
+
+    optimizer: Literal["adam", "sgd"] = "adam"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    schedule: Schedule = "cosine"
+    step_epochs: Epochs = 7
+    step_factor: Factor = 0.1
+    plateau_patience: Epochs = 2
+    plateau_factor: Factor = 0.3
+    warmup_epochs: Annotated[float, Field(ge=0, le=1000)]
+
+
+class Heads(Course):
     """What the heads look like: shared by both kinds of training."""
 
     dense_width: Annotated[int | tuple[int, ...] | None, PlainValidator(_widths)]
@@ -222,7 +248,6 @@ class Heads(Section):
     sub_layers: Annotated[int, Field(ge=1, le=MOST_SUB_LAYERS)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     batch_norm: bool
-    warmup_epochs: Annotated[float, Field(ge=0, le=1000)]
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)]
     precision: Precision
     deterministic: bool
@@ -238,9 +263,10 @@ class Train(Heads):
     initialisation: Literal["pytorch", "keras"]
     epochs: Epochs
     learning_rate: Rate
-    schedule: Literal["cosine", "plateau"]
+    # What has always stood in params.yaml is still asked for.
+    schedule: Schedule
     plateau_patience: Epochs
-    plateau_factor: Annotated[float, Field(gt=0, lt=1)]
+    plateau_factor: Factor
     early_stopping: Epochs | None
     augment: Augment
 
@@ -251,7 +277,7 @@ class Finetune(Heads):
     backbone: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
     weights: Annotated[str, Field(min_length=1, max_length=4096)]
     image_size: Annotated[int, Field(ge=32, le=2048)]
-    unfrozen_blocks: Annotated[int, Field(ge=0, le=1000)]
+    unfrozen_blocks: Annotated[int | Literal["all"], PlainValidator(_blocks)]
     head_epochs: Epochs
     head_learning_rate: Rate
     epochs: Annotated[int, Field(ge=0, le=100_000)]

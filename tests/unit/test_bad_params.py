@@ -26,6 +26,7 @@ from quickspine import yaml_file
 from quickspine.categories import quickdraw
 from quickspine.errors import WrongInputError
 from quickspine.params import Params, load
+from tests.unit.optional import OPTIONAL
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -45,9 +46,6 @@ def leaves(values: dict[str, Any], before: Keys = ()) -> list[Keys]:
 
 
 LEAVES = leaves(VALUES)
-# Came later: a file without it still loads.
-LATER = {"allow_fewer", "dataset", "folder", "image_size", "perspective", "progressive_width"}
-LATER |= {"features", "spinal_input", "strokes"}
 SECTIONS = sorted({keys[:depth] for keys in LEAVES for depth in range(len(keys))})
 
 
@@ -176,7 +174,7 @@ def wrong_shapes(draw: st.DrawFn) -> tuple[str, str]:
         at(values, keys[:-1])[keys[-1]] = value
         return json.dumps(values), ".".join(keys)
     if kind == "missing":
-        keys = draw(st.sampled_from([k for k in LEAVES if k[-1] not in LATER]))
+        keys = draw(st.sampled_from([k for k in LEAVES if k not in OPTIONAL]))
         del at(values, keys[:-1])[keys[-1]]
         return json.dumps(values), f"{'.'.join(keys)}: missing"
     section = draw(st.sampled_from(SECTIONS))

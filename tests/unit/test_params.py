@@ -20,6 +20,7 @@ from quickspine import categories
 from quickspine.errors import WrongInputError
 from quickspine.params import Params, load
 from quickspine.params_errors import MAX_SHOWN
+from tests.unit.optional import OPTIONAL
 
 TEXT = (Path(__file__).resolve().parents[2] / "params.yaml").read_text(encoding="utf-8")
 VALUES: dict[str, Any] = YAML(typ="safe", pure=True).load(TEXT)
@@ -64,14 +65,6 @@ def paths(values: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 
 PATHS = paths(VALUES)
-LATER = [  # without it: off, or as the features are
-    *(("data", key) for key in ("allow_fewer", "dataset", "folder", "image_size", "strokes")),
-    ("train", "augment", "perspective"),
-    ("train", "features"),
-    ("train", "progressive_width"),
-    ("train", "spinal_input"),
-    ("finetune", "progressive_width"),
-]
 
 
 def test_the_project_s_own_params_load_and_are_frozen(params: Params) -> None:
@@ -212,7 +205,7 @@ def test_everything_wrong_is_reported_at_once(place: Path) -> None:
         assert part in message
 
 
-@pytest.mark.parametrize("path", [p for p in PATHS if p not in LATER], ids=".".join)
+@pytest.mark.parametrize("path", [p for p in PATHS if p not in OPTIONAL], ids=".".join)
 def test_a_key_that_is_missing_or_misspelt_is_named(place: Path, path: tuple[str, ...]) -> None:
     values = copy.deepcopy(VALUES)
     section = at(values, path[:-1])

@@ -16,6 +16,7 @@ from quickspine.nets import scratch
 from quickspine.params import Train
 from quickspine.training import devices
 from quickspine.training.loop import Task, fit
+from quickspine.training.schedules import Constant
 
 SHAPE = (28, 28, 1)
 CLASSES = len(DOODLES)
@@ -64,7 +65,7 @@ def train(params: Train, head: str, steps: int, epochs: int) -> Trained:
         validation=batches.unbatch().take(1).batch(1),
         steps=steps,
         epochs=warm_up + epochs,
-        schedule=_Constant(params.learning_rate),
+        schedule=Constant(params.learning_rate),
         seed=1,
     )
     fit(task, device, lambda entry: ends.append(time.perf_counter()))
@@ -85,22 +86,3 @@ def _batches(size: int, steps: int) -> tf.data.Dataset:
 
 def _lengths(ends: list[float]) -> Iterator[float]:
     return (end - start for start, end in pairwise(ends))
-
-
-@dataclass
-class _Constant:
-    """A learning rate that stays."""
-
-    value: float
-
-    def rate(self, step: int) -> float:
-        return self.value
-
-    def epoch_ended(self, validation_loss: float) -> None:
-        """Nothing to learn."""
-
-    def state(self) -> dict[str, float]:
-        return {}
-
-    def restore(self, state: dict[str, float]) -> None:
-        """Nothing was learnt."""

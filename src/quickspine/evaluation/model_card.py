@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quickspine.dataset import SPLITS
-from quickspine.evaluation import limits, numbers
+from quickspine.evaluation import limits, numbers, recipe
 from quickspine.evaluation.markdown import escape, listed, table
 from quickspine.evaluation.numbers import SPACE, count, interval, points, several, spread
 from quickspine.evaluation.pairing import is_open, stages, told
@@ -93,19 +93,12 @@ def _training(metrics: dict[str, Any], params: Params) -> str:
 
 
 def _from_scratch(params: Params) -> str:
-    train, augment = params.train, params.train.augment
-    changes = {
-        f"turned by up to {augment.rotation:g}°": augment.rotation,
-        f"moved by up to {100 * augment.shift:g}{SPACE}% of its side": augment.shift,
-        f"made larger or smaller by up to {100 * augment.zoom:g}{SPACE}%": augment.zoom,
-        f"its corners moved inward by up to {100 * augment.perspective:g}{SPACE}% of half its "
-        "side": augment.perspective,
-    }
-    changed = ", ".join(words for words, amount in changes.items() if amount)
+    train = params.train
+    changed = ", ".join(recipe.changes(train.augment))
     return (
         f"{told('train')}: backbone {escape(train.backbone)} of width {train.width:g}, "
-        f"{several(train.epochs, 'epoch')}, batches of {train.batch_size}, Adam at "
-        f"{train.learning_rate:g} ({train.schedule}), dropout {train.dropout:g}. "
+        f"{several(train.epochs, 'epoch')}, batches of {train.batch_size}, "
+        f"{recipe.descent(train, train.learning_rate)}, dropout {train.dropout:g}. "
         + _seen(train)
         + (f"Each training drawing is changed at random: {changed}." if changed else UNCHANGED)
     )
@@ -128,17 +121,17 @@ def _seen(train: Train) -> str:
 def _finetuned(params: Params) -> str:
     tuned = params.finetune
     weights = {"imagenet": "ImageNet weights", "none": "random weights"}
-    blocks = several(tuned.unfrozen_blocks, "block").replace("one ", "")
     second = (
-        f", then {several(tuned.epochs, 'epoch')} of the head and the last {blocks} at "
+        f", then {several(tuned.epochs, 'epoch')} of the head and {recipe.blocks(tuned)} at "
         f"{tuned.learning_rate:g}"
     )
     return (
         f"{told('finetune')}: {escape(tuned.backbone)} with "
         f"{weights.get(tuned.weights, 'weights from a file')}, drawings resized to "
         f"{tuned.image_size} pixels a side; {several(tuned.head_epochs, 'epoch')} of the head "
-        f"alone, Adam at {tuned.head_learning_rate:g}{second if tuned.epochs else ''}; batches of "
-        f"{tuned.batch_size}, dropout {tuned.dropout:g}. {UNCHANGED}"
+        f"alone, {recipe.descent(tuned, tuned.head_learning_rate)}"
+        f"{second if tuned.epochs and tuned.unfrozen_blocks else ''}; "
+        f"batches of {tuned.batch_size}, dropout {tuned.dropout:g}. {UNCHANGED}"
     )
 
 

@@ -34,7 +34,7 @@ class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
 
 
 def adam(rate: float, replicas: int) -> keras.optimizers.Optimizer:
-    """The optimizer of every training.
+    """Adam, the optimizer unless params say otherwise.
 
     Args:
         rate: the first learning rate.

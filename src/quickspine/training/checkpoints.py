@@ -28,10 +28,8 @@ from quickspine.training.schedules import Schedule
 FOLDER = STATE / "checkpoints"
 EVERY_S = 60.0  # between two checkpoints within an epoch; each epoch ends with one anyway
 CODE = (
-    *(
-        f"dataset/{name}.py"
-        for name in ("augment", "blocks", "example", "layout", "pieces", "reader")
-    ),
+    "dataset/augment",
+    *(f"dataset/{name}.py" for name in ("blocks", "example", "layout", "pieces", "reader")),
     "nets",
     "randomness.py",
 )

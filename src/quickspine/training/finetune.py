@@ -21,9 +21,10 @@ from quickspine.training.code import code_digest
 from quickspine.training.devices import Device
 from quickspine.training.features import kept, ordered, shuffled
 from quickspine.training.loop import Fitted, Task, fit
+from quickspine.training.optimizers import optimizer
 from quickspine.training.outputs import Outcome
 from quickspine.training.progress import Epoch, merit
-from quickspine.training.schedules import Cosine
+from quickspine.training.schedules import schedule
 from quickspine.training.step import compiled_forward
 
 FEATURE_BATCH = 128  # drawings through the frozen part at once
@@ -104,9 +105,10 @@ def finetune(
             validation=ordered(values["validation"], labels["validation"], 512),
             steps=steps,
             epochs=epochs,
-            schedule=Cosine(rate, epochs * steps, round(chosen.warmup_epochs * steps)),
+            schedule=schedule(chosen, name, rate, steps=steps, epochs=epochs, seed=seed),
             seed=seed,
             checkpoint=checkpoints.of(name, device, started) if checkpoints else None,
+            optimizer=optimizer(chosen),
         )
         return fit(task, device, lambda entry: report(name, entry))
 

@@ -18,6 +18,7 @@ from quickspine.signals import held_back
 from quickspine.training.adam import adam
 from quickspine.training.checkpoints import Checkpoint, State, generators
 from quickspine.training.devices import Device
+from quickspine.training.optimizers import Maker
 from quickspine.training.progress import Epoch, Progress, Weights
 from quickspine.training.schedules import Schedule
 from quickspine.training.scoring import score
@@ -40,6 +41,7 @@ class Task:
         seed: decides dropout.
         early_stopping: epochs without a better validation accuracy before the end; None: never.
         checkpoint: from where it goes on after a kill; None: it starts anew.
+        optimizer: makes it, from the first learning rate and the number of replicas.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Task:
     seed: int
     early_stopping: int | None = None
     checkpoint: Checkpoint | None = None
+    optimizer: Maker = adam
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Fitted:
 
 
 def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
-    """Train with Adam; keep the weights of the epoch with the best validation accuracy.
+    """Train; keep the weights of the epoch with the best validation accuracy.
 
     Equal accuracies are decided by the lower validation loss. `report` hears of every epoch, after
     a kill also of those before it. Resumed from a checkpoint, it ends as if never interrupted, to
@@ -79,7 +82,7 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
     """
     model = task.model
     with device.strategy.scope():
-        optimizer = adam(task.schedule.rate(0), device.strategy.num_replicas_in_sync)
+        optimizer = task.optimizer(task.schedule.rate(0), device.strategy.num_replicas_in_sync)
         optimizer.build(model.trainable_variables)
     state = State(model, optimizer, task.schedule)
     progress = None

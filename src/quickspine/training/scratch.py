@@ -9,13 +9,14 @@ import keras
 from quickspine.dataset.augment import augmented
 from quickspine.dataset.reader import PREFETCH, RecordSet, steady
 from quickspine.nets import scratch
-from quickspine.params import Params, Train
+from quickspine.params import Params
 from quickspine.training.checkpoints import Checkpoints
 from quickspine.training.devices import Device
 from quickspine.training.loop import Task, fit
+from quickspine.training.optimizers import optimizer
 from quickspine.training.outputs import Outcome
 from quickspine.training.progress import Epoch
-from quickspine.training.schedules import Cosine, Plateau, Schedule
+from quickspine.training.schedules import schedule
 
 
 def train(
@@ -71,10 +72,13 @@ def train(
         validation=records.ordered("validation", 512),
         steps=steps,
         epochs=train.epochs,
-        schedule=schedule(train, steps),
+        schedule=schedule(
+            train, "train", train.learning_rate, steps=steps, epochs=train.epochs, seed=seed
+        ),
         seed=seed,
         early_stopping=train.early_stopping,
         checkpoint=checkpoints.of("train", device, facts) if checkpoints else None,
+        optimizer=optimizer(train),
     )
     fitted = fit(task, device, report)
     # A fresh network of plain float32 layers: the file is the same whatever the training ran on.
@@ -84,11 +88,3 @@ def train(
     final.set_weights(fitted.weights)
     history = [("train", entry) for entry in fitted.history]
     return Outcome(final, fitted.best, history, facts, fitted.seconds)
-
-
-def schedule(train: Train, steps: int) -> Schedule:
-    """The learning rates of `train` for epochs of `steps` batches."""
-    warmup = round(train.warmup_epochs * steps)
-    if train.schedule == "cosine":
-        return Cosine(train.learning_rate, train.epochs * steps, warmup)
-    return Plateau(train.learning_rate, train.plateau_patience, train.plateau_factor, warmup)

@@ -1,17 +1,29 @@
-"""Learning rates: warm-up, cosine, plateau."""
+"""Learning rates: warm-up, constant, cosine, step, plateau, restart."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from quickspine.params import Params
-from quickspine.training.schedules import Cosine, Plateau
-from quickspine.training.scratch import schedule
+from quickspine.params import Schedule as Name
+from quickspine.randomness import derive
+from quickspine.training.schedules import (
+    SCHEDULES,
+    Constant,
+    Cosine,
+    Plateau,
+    Restart,
+    Schedule,
+    Stairs,
+    schedule,
+)
 
 peaks = st.floats(1e-6, 10)
 
@@ -50,7 +62,13 @@ def test_cosine_ignores_the_validation_loss() -> None:
 
 @given(step=st.integers(0, 9))
 def test_warm_up_is_linear(step: int) -> None:
-    for made in (Cosine(0.5, 100, 10), Plateau(0.5, 1, 0.1, 10)):
+    for made in (
+        Constant(0.5, 10),
+        Cosine(0.5, 100, 10),
+        Plateau(0.5, 1, 0.1, 10),
+        Restart(0.5, 1, "train", 10),
+        Stairs(0.5, 20, 0.1, 10),
+    ):
         assert made.rate(step) == pytest.approx(0.5 * (step + 1) / 10)
 
 
@@ -91,11 +109,70 @@ def test_plateau_keeps_the_rate_of_a_loss_that_falls(losses: list[float]) -> Non
         assert plateau.rate(7) == 0.3
 
 
-def test_params_choose_the_schedule(make_params: Callable[..., Params]) -> None:
-    values = {"train.epochs": 4, "train.learning_rate": 0.2, "train.warmup_epochs": 1.5}
-    cosine = schedule(make_params({**values, "train.schedule": "cosine"}).train, steps=10)
-    assert cosine == Cosine(0.2, 40, 15)
-    plateau = make_params(
-        {**values, "train.schedule": "plateau", "train.plateau_patience": 3}
-    ).train
-    assert schedule(plateau, steps=10) == Plateau(0.2, 3, plateau.plateau_factor, 15)
+@given(peak=peaks, warmup=st.integers(0, 30), every=st.integers(1, 50), step=st.integers(0, 400))
+def test_stairs_fall_by_their_factor_and_constant_stays(
+    peak: float, warmup: int, every: int, step: int
+) -> None:
+    stairs, constant = Stairs(peak, every, 0.1, warmup), Constant(peak, warmup)
+    risen = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    assert constant.rate(step) == pytest.approx(peak * risen)
+    fallen = 0.1 ** (max(step, warmup if step < warmup else 0) // every)
+    assert stairs.rate(step) == pytest.approx(peak * risen * fallen)
+
+
+losses_of_epochs = st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.5]), min_size=1, max_size=30)
+
+
+@given(losses=losses_of_epochs, seed=st.integers(0, 2**31 - 1), stop=st.integers(0, 30))
+def test_restart_draws_anew_after_each_epoch_without_a_lower_loss(
+    losses: list[float], seed: int, stop: int
+) -> None:
+    """Also when it was killed after some epoch, and its state went through a checkpoint."""
+    restart = Restart(2.0, seed, "blocks", warmup=3)
+    lowest, expected = math.inf, 2.0
+    for epoch, loss in enumerate(losses):
+        if epoch == stop:
+            state = json.loads(json.dumps(restart.state()))
+            restart = Restart(2.0, seed, "blocks", warmup=3)
+            restart.restore(state)
+        assert restart.rate(0) == pytest.approx(expected / 3)
+        restart.epoch_ended(loss)
+        if loss >= lowest:
+            expected = 2.0 * ((derive(seed, "restart", "blocks", epoch) + 0.5) / 2**31) ** 3
+        lowest = min(lowest, loss)
+        assert restart.rate(3) == restart.rate(1000) == pytest.approx(expected, rel=1e-12)
+        assert 0 < restart.rate(3) <= 2.0
+
+
+def test_restarts_are_cubes_of_uniform_shares_and_differ_between_phases_and_seeds() -> None:
+    courses = []
+    for seed, phase in ((1, "train"), (1, "head"), (2, "train")):
+        restart = Restart(1.0, seed, phase)
+        rates = []
+        restart.epoch_ended(0.0)
+        for _ in range(2000):
+            restart.epoch_ended(0.0)
+            rates.append(restart.rate(0))
+        courses.append(rates)
+    for rates in courses:
+        uniform = sorted(rate ** (1 / 3) for rate in rates)
+        away = max(abs(value - (place + 0.5) / 2000) for place, value in enumerate(uniform))
+        assert away < 1.63 / math.sqrt(2000)  # Kolmogorov-Smirnov, one in a hundred
+    assert len({tuple(rates) for rates in courses}) == 3
+
+
+@pytest.mark.parametrize("section", ["train", "finetune"])
+def test_params_choose_the_schedule(make_params: Callable[..., Params], section: str) -> None:
+    def made(name: str, **more: Any) -> Schedule:
+        values = {"schedule": name, "warmup_epochs": 1.5, **more}
+        params = make_params({f"{section}.{key}": value for key, value in values.items()})
+        own = getattr(params, section)
+        return schedule(own, "blocks", 0.2, steps=10, epochs=4, seed=6)
+
+    assert made("constant") == Constant(0.2, 15)
+    assert made("cosine") == Cosine(0.2, 40, 15)
+    assert made("step", step_epochs=2, step_factor=0.5) == Stairs(0.2, 20, 0.5, 15)
+    plateau = made("plateau", plateau_patience=3, plateau_factor=0.4)
+    assert plateau == Plateau(0.2, 3, 0.4, 15)
+    assert made("restart") == Restart(0.2, 6, "blocks", 15)
+    assert set(SCHEDULES) == set(get_args(Name))

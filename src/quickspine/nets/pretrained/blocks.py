@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import layers
@@ -20,7 +20,9 @@ POOLINGS = (
 ACTIVATIONS = (layers.Activation, layers.ReLU)
 
 
-def split(backbone: keras.Model, unfrozen_blocks: int) -> tuple[keras.Model, keras.Model]:
+def split(
+    backbone: keras.Model, unfrozen_blocks: int | Literal["all"]
+) -> tuple[keras.Model, keras.Model]:
     """Cut `backbone` before its last blocks.
 
     A block ends where one tensor carries everything on, and a merge (Add, Concatenate, …) or a
@@ -38,7 +40,8 @@ def split(backbone: keras.Model, unfrozen_blocks: int) -> tuple[keras.Model, ker
 
     Args:
         backbone: a functional model with one input and one output.
-        unfrozen_blocks: how many blocks the tail holds; with 0 it is the identity.
+        unfrozen_blocks: how many blocks the tail holds; with 0 it is the identity. With "all", or
+            as many as there are, the trunk is.
 
     Returns:
         Trunk and tail; `tail(trunk(x))` is `backbone(x)`, bit for bit.
@@ -47,6 +50,8 @@ def split(backbone: keras.Model, unfrozen_blocks: int) -> tuple[keras.Model, ker
         WrongInputError: if the backbone has fewer blocks.
     """
     ends = block_ends(backbone)
+    if unfrozen_blocks == "all":
+        unfrozen_blocks = len(ends)
     if unfrozen_blocks > len(ends):
         raise WrongInputError(
             f"finetune.unfrozen_blocks: {unfrozen_blocks}; {backbone.name} has {len(ends)} blocks"
