@@ -78,7 +78,7 @@ def _compute(
         outputs = forward(batch).numpy().astype(np.float32)
         if file is None:
             size = examples * outputs[0].nbytes
-            need_space(path, size, "raise finetune.unfrozen_blocks, or lower finetune.image_size")
+            need_space(path, size, "change finetune.unfrozen_blocks, or lower finetune.image_size")
             file = GrowingNpy(path, outputs.shape[1:], np.dtype(np.float32))
         file.append(outputs)
     if file is None:

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from quickspine.dataset.augment import (
-    augmented,
-    random_affine,
-    random_maps,
-    random_perspective,
-    transform,
-)
+from quickspine.dataset.augment import augmented, random_maps, transform
+from quickspine.dataset.augment.affine import random_affine
+from quickspine.dataset.augment.crops import random_crop, random_flip, random_resized_crop
+from quickspine.dataset.augment.perspective import random_perspective
 from quickspine.dataset.reader import steady
+from quickspine.errors import WrongInputError
 from quickspine.params import Augment
 from quickspine.randomness import derive
 
@@ -26,6 +26,16 @@ NOTHING = Augment(rotation=0, shift=0, zoom=0)
 USUAL = Augment(rotation=10, shift=0.07, zoom=0.1)
 TILTED = Augment(rotation=0, shift=0, zoom=0, perspective=0.5)
 EVERYTHING = Augment(rotation=10, shift=0.07, zoom=0.1, perspective=0.5)
+PAPER = Augment(
+    rotation=10,
+    shift=0,
+    zoom=0,
+    perspective=0.5,
+    perspective_probability=0.5,
+    resized_crop=0.9,
+    crop=4,
+    flip=True,
+)
 KEY = tf.constant([1, 2], tf.int64)
 
 
@@ -166,7 +176,7 @@ def test_the_usual_bounds_keep_drawings_whole_and_change_each_differently() -> N
     assert len(np.unique(moved.round(4), axis=0)) == 64
 
 
-@pytest.mark.parametrize("params", [USUAL, TILTED, EVERYTHING], ids=["usual", "tilted", "all"])
+@pytest.mark.parametrize("params", [USUAL, TILTED, PAPER], ids=["usual", "tilted", "paper"])
 def test_seed_epoch_and_place_alone_decide(params: Augment) -> None:
     images = np.repeat(discs(1), 64, axis=0)
 
@@ -318,3 +328,127 @@ def test_epochs_behind_one_another_are_changed_as_each_by_itself(steps: int) -> 
     found, _ = run(augmented(data.repeat(3), EVERYTHING, seed=3, epoch=2, epochs=3, steps=steps))
     np.testing.assert_array_equal(found, np.concatenate(alone))
     assert len({images.tobytes() for images in alone}) == 3
+
+
+def cropped(padding: int, **more: Any) -> Augment:
+    return NOTHING.model_copy(update={"crop": padding, **more})
+
+
+sizes = st.tuples(
+    st.integers(1, 40), st.integers(4, 12), st.integers(4, 12), st.sampled_from([1, 3])
+)
+
+
+@settings(max_examples=15)
+@given(shape=sizes, padding=st.integers(0, 3), flip=st.booleans(), seed=st.integers(0, 2**31 - 1))
+def test_crop_and_flip_are_exactly_what_numpy_cuts_out(
+    shape: tuple[int, ...], padding: int, flip: bool, seed: int
+) -> None:
+    """Every result is one of those that padding, slicing and mirroring can give, to the byte."""
+    images = np.random.default_rng(seed).integers(1, 256, shape, dtype=np.uint8)
+    params, key = cropped(padding, flip=flip), tf.constant([seed, 3], tf.int64)
+    maps = np.asarray(random_maps(images, params, key))
+    found = np.asarray(transform(images, tf.constant(maps)))
+    _, height, width, _ = shape
+    framed = np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    for image, frame, (across, _, x, _, _, y, _, _) in zip(found, framed, maps, strict=True):
+        mirrored = across == -1
+        left, top = int(x - (width - 1) * mirrored), int(y)
+        assert max(abs(left), abs(top)) <= padding
+        assert flip or not mirrored
+        cut = frame[top + padding :, left + padding :][:height, :width]
+        # A flipped one was cropped before: its columns are those of the cut, from the last on.
+        np.testing.assert_array_equal(image, cut[:, ::-1] if mirrored else cut)
+
+
+def test_crops_are_anywhere_and_half_of_the_drawings_are_flipped() -> None:
+    count, padding = 4000, 4
+    images = tf.zeros((count, 32, 48, 3), tf.uint8)
+    crops = np.asarray(random_crop(images, cropped(padding), KEY))[:, :2, 2]
+    for moves in crops.T:
+        each, times = np.unique(moves, return_counts=True)
+        np.testing.assert_array_equal(each, np.arange(-padding, padding + 1))
+        assert np.abs(times - count / 9).max() < 5 * math.sqrt(count / 9)
+    assert abs(np.corrcoef(crops.T)[0, 1]) < 5 / math.sqrt(count)
+    flips = np.asarray(random_flip(images, cropped(0, flip=True), KEY))
+    assert abs((flips[:, 0, 0] == -1).sum() - count / 2) < 5 * math.sqrt(count) / 2
+    assert set(flips[:, 0, 2]) == {0, 47}
+    tilts = np.asarray(
+        random_perspective(images, TILTED.model_copy(update={"perspective_probability": 0.3}), KEY)
+    )
+    still = (tilts == np.eye(3)).all(axis=(1, 2))
+    assert abs((~still).sum() - 0.3 * count) < 5 * math.sqrt(count * 0.21)
+    every = np.asarray(random_perspective(images, TILTED, KEY))
+    np.testing.assert_array_equal(tilts[~still], every[~still])  # which, and nothing else
+    assert not (every == np.eye(3)).all(axis=(1, 2)).any()
+
+
+@pytest.mark.parametrize("smallest", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize(("height", "width"), [(28, 28), (20, 60)])
+def test_a_resized_crop_shows_a_part_of_the_drawing_at_full_size(
+    smallest: float, height: int, width: int
+) -> None:
+    images = tf.zeros((2000, height, width, 1), tf.uint8)
+    maps = np.asarray(random_resized_crop(images, cropped(0, resized_crop=smallest), KEY))
+    last = np.array([width, height]) - 1
+    first = through(maps, np.zeros((2000, 1, 2)))[:, 0]
+    end = through(maps, np.tile(last, (2000, 1, 1)))[:, 0]
+    assert (first >= -1e-9).all()
+    assert (end <= last + 1e-9).all()
+    shares = (end - first + 1) / (last + 1)  # of each side, whole pixels at both ends
+    areas, ratios = shares.prod(axis=1), shares[:, 0] / shares[:, 1]
+    assert (areas > smallest - 1e-9).all()
+    assert (areas < 1 + 1e-9).all()
+    assert areas.mean() == pytest.approx((1 + smallest) / 2, abs=0.04)
+    assert (np.abs(np.log(ratios)) <= math.log(4 / 3) + 1e-9).all()
+    assert np.abs(np.log(ratios).mean()) < 0.02
+    places = first / np.maximum(last - (end - first), 1e-9)
+    assert places.mean() == pytest.approx(0.5, abs=0.03)
+    for slack in places.T:
+        assert slack.min() < 0.01
+        assert slack.max() > 0.99
+
+
+def test_nothing_black_is_mixed_into_a_resized_crop_and_colours_stay_apart() -> None:
+    images = np.zeros((300, 17, 33, 3), np.uint8)
+    images[..., 0], images[..., 2] = 255, 128
+    changed = np.asarray(transform(images, random_maps(images, cropped(0, resized_crop=0.1), KEY)))
+    # Maps are rounded to float32 and pixels down: a whole pixel may be 254.99 at the edge.
+    assert np.abs(changed.astype(int) - images).max() <= 1
+    assert (changed[..., 1] == 0).all()
+    # A ramp shows which part it is: what the maps say.
+    ramp = np.broadcast_to(np.arange(0, 198, 6, dtype=np.uint8)[:, None], (300, 17, 33, 1))
+    maps = np.asarray(random_maps(ramp, cropped(0, resized_crop=0.3), KEY))
+    shown = np.asarray(transform(ramp, tf.constant(maps)))[:, 8, :, 0]
+    expected = 6 * (maps[:, :1] * np.arange(33) + maps[:, 2:3])
+    assert np.abs(shown - expected).max() <= 1.01
+
+
+def test_all_changes_together_are_one_map_in_their_order() -> None:
+    params = EVERYTHING.model_copy(
+        update={"perspective_probability": 0.5, "resized_crop": 0.8, "crop": 3, "flip": True}
+    )
+    images = tf.zeros((100, 28, 20, 3), tf.uint8)
+    affine = np.asarray(random_affine(images, params, KEY), np.float64)
+    steps = [
+        random_flip(images, params, KEY),
+        random_crop(images, params, KEY),
+        random_resized_crop(images, params, KEY),
+        np.append(affine, np.ones((100, 1)), axis=1).reshape(-1, 3, 3),
+        random_perspective(images, params, KEY),
+    ]
+    whole = np.asarray(random_maps(images, params, KEY), np.float64)
+    places = expected = np.random.default_rng(0).uniform(0, 19, (100, 10, 2))
+    for step in steps:
+        expected = through(step, expected)
+    both = np.append(whole, np.ones((100, 1)), axis=1).reshape(-1, 3, 3)
+    np.testing.assert_allclose(through(both, places), expected, rtol=1e-3, atol=1e-3)
+    moves = [np.asarray(step).reshape(100, -1).std(axis=0).max() for step in steps]
+    assert min(moves) > 0
+
+
+def test_a_crop_that_may_leave_nothing_is_refused() -> None:
+    data = dataset(np.zeros((4, 9, 8, 1), np.uint8))
+    with pytest.raises(WrongInputError, match=r"augment\.crop: 8 pixels, where drawings have 8"):
+        augmented(data, cropped(8), seed=1, epoch=0)
+    augmented(data, cropped(7), seed=1, epoch=0)

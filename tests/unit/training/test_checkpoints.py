@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,7 +37,8 @@ from quickspine.training.features import shuffled
 from quickspine.training.loop import Fitted, Task, fit
 from quickspine.training.model_file import save
 from quickspine.training.progress import Epoch, Progress
-from quickspine.training.schedules import Cosine, Plateau
+from quickspine.training.schedules import Cosine, Plateau, Restart
+from quickspine.training.sgd import sgd
 
 Rows = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -58,6 +60,7 @@ class Bench:
     path: Path
     facts: dict[str, str] = field(default_factory=lambda: dict(FACTS))
     reported: list[Epoch] = field(default_factory=list)
+    changes: dict[str, Any] = field(default_factory=dict)  # of the task
 
     def task(self, *, kept: bool = True) -> Task:
         keras.utils.clear_session()
@@ -66,7 +69,7 @@ class Bench:
             3, width=4, sub_layers=2, dropout=0.4, batch_norm=True, seed=5, name="head"
         )
         batches = shuffled(self.rows, self.labels, 5, seed=2, epochs=EPOCHS)
-        return Task(
+        task = Task(
             name="tiny",
             model=keras.Model(inputs, head(inputs)),
             training=batches,
@@ -78,6 +81,7 @@ class Bench:
             early_stopping=3,
             checkpoint=Checkpoint("tiny", self.path, self.facts) if kept else None,
         )
+        return replace(task, **{name: made() for name, made in self.changes.items()})
 
     def run(self, *, kept: bool = True) -> Fitted:
         self.reported = []
@@ -477,6 +481,27 @@ def test_a_training_in_bfloat16_goes_on_to_the_same_file(
     capsys.readouterr()
     assert train("struck") == whole
     assert "going on from its checkpoint, at epoch 2, step 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_descent_and_restarts_go_on_with_the_same_bits(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    """Momentum is part of a checkpoint; what is drawn after an epoch is the same."""
+    monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
+    keras.config.set_dtype_policy(policy)
+    bench.changes = {
+        "schedule": lambda: Restart(0.5, 3, "train", warmup=2),
+        "optimizer": lambda: partial(sgd, momentum=0.9),
+        "early_stopping": lambda: None,
+    }
+    whole = bench.run(kept=False)
+    rates = [entry["learning_rate"] for entry in whole.history]
+    assert len(set(rates)) > 2  # it did restart
+    for call in (4, 5):  # in an epoch, and between two
+        with raised_at(call, kill), pytest.raises(KilledError):
+            bench.run()
+    check_same(bench.run(), whole)
 
 
 def test_schedules_go_on_where_they_were(params: Params) -> None:

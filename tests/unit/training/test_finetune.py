@@ -270,6 +270,30 @@ def test_the_head_alone_can_be_all_that_trains(
     assert validated(outcome, runs.records)[1] == outcome.best["val_accuracy"]
 
 
+@pytest.mark.parametrize("blocks", [2, "all"])
+def test_all_blocks_train_by_the_paper_s_recipe(
+    runs: Runs, make_params: Callable[..., Params], blocks: int | str
+) -> None:
+    """SGD with momentum, and a rate that falls in steps; features are the images themselves."""
+    course = {"optimizer": "sgd", "schedule": "step", "step_epochs": 1, "step_factor": 0.1}
+    changes = {**course, "epochs": 2, "warmup_epochs": 0.0, "learning_rate": 0.01}
+    params = settings(make_params, unfrozen_blocks=blocks, **changes)
+    outcome = runs.run("spinal", 1, params)
+    assert [entry["learning_rate"] for _, entry in outcome.history[2:]] == [0.01, 0.001]
+    trained = next(task.model for task in runs.tasks if task.name.endswith("blocks"))
+    assert trained.input_shape == (None, SIZE, SIZE, 3)
+    keras.utils.set_random_seed(0)
+    before = tiny("", "none", SIZE)
+    weights = {w.path for w in before.weights if "norm" not in w.path and "seed" not in w.path}
+    assert {each for each in weights if "stem" in each}
+    if outcome.best["epoch"] > params.finetune.head_epochs:
+        assert changed(before, backbone_of(outcome)) == weights
+    moved = {w.path.partition("/")[0] for w in trained.trainable_weights}
+    assert {path.partition("/")[0] for path in weights} <= moved
+    assert not {name for name in moved if "norm" in name and name in {"one_norm", "two_norm"}}
+    assert validated(outcome, runs.records)[1] == outcome.best["val_accuracy"]
+
+
 def test_other_images_or_code_are_other_features(
     runs: Runs, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
 ) -> None:

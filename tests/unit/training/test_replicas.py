@@ -39,7 +39,9 @@ def found(
     return results
 
 
-@pytest.mark.parametrize("case", ["even", "uneven, then empty", "compiled", "fine-tuned"])
+@pytest.mark.parametrize(
+    "case", ["even", "momentum", "uneven, then empty", "compiled", "fine-tuned"]
+)
 def test_two_replicas_come_to_the_weights_of_one(found: dict[str, Any], case: str) -> None:
     """Without dropout and batch statistics, which each replica has for itself."""
     result = found[case]

@@ -31,6 +31,7 @@ from quickspine.training.devices import Device
 from quickspine.training.finetune import finetune
 from quickspine.training.loop import Task, fit
 from quickspine.training.schedules import Cosine
+from quickspine.training.sgd import sgd
 
 ROWS = np.random.default_rng(0).normal(size=(15, 9)).astype(np.float32)
 RANDOM = "all switched on"  # dropout and normalisation: each replica has its own
@@ -42,6 +43,7 @@ def head(
     batch: int,
     *,
     plain: bool = True,
+    momentum: float | None = None,
     generated: bool = False,
     checkpoint: Checkpoint | None = None,
     **settings: Any,
@@ -53,6 +55,8 @@ def head(
         outputs = SpinalHead(3, width=5, sub_layers=2, seed=3, name="head", **settings)(inputs)
         model = keras.Model(inputs, outputs)
     data = tf.data.Dataset.from_tensor_slices((ROWS, LABELS))
+    made = plain_descent if plain else adam
+    made = made if momentum is None else partial(sgd, momentum=momentum)
     batches = features.shuffled(ROWS, LABELS, batch, seed=1, epochs=2)
     task = Task(
         name="head",
@@ -64,7 +68,7 @@ def head(
         schedule=Cosine(0.1 if plain else 0.01, 8),
         seed=1,
         checkpoint=checkpoint,
-        optimizer=plain_descent if plain else adam,
+        optimizer=made,
     )
     fitted = fit(task, device, lambda entry: None)
     return fitted.weights, fitted.history
@@ -129,6 +133,7 @@ def main() -> None:
     two = replace(one, strategy=tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
     cases: dict[str, tuple[Callable[[Device], Any], Device]] = {
         "even": (lambda device: head(device, 5, generated=True), two),
+        "momentum": (lambda device: head(device, 5, momentum=0.9), two),
         "uneven, then empty": (lambda device: head(device, 7), two),
         "compiled": (lambda device: head(device, 5), replace(two, compiled=True)),
         RANDOM: (lambda d: head(d, 7, plain=False, dropout=0.3, batch_norm=True), two),
