@@ -37,7 +37,7 @@ def run(params: Params, args: Namespace) -> None:
             attach(params.tracking, digest, values)
         tracked.propose(
             proposed,
-            source=params.data.source,
+            source=params.data.name,
             data_digest=records.digest,
             drawings=records.examples("validation"),
         )

@@ -109,6 +109,14 @@ class Data(Section):
     seed: Seed
 
     @property
+    def name(self) -> str:
+        """The source, and what of it: `tfds emnist-letters`, `folder flowers`."""
+        what = (self.dataset or "").replace("/", "-")
+        if self.source == "folder" or (self.source == "idx" and not what):
+            what = Path(self.folder or "").name
+        return f"{self.source} {what}".rstrip() if self.source not in DRAWN else self.source
+
+    @property
     def limit(self) -> int:
         """Drawings of each category at most; of each of its splits where the source has some."""
         return self.drawings_per_category or EVERY
@@ -242,6 +250,7 @@ class Course(Section):
 class Heads(Course):
     """What the heads look like: shared by both kinds of training."""
 
+    enabled: bool = True
     dense_width: Annotated[int | tuple[int, ...] | None, PlainValidator(_widths)]
     spinal_width: Units | None
     progressive_width: Units | None = None
@@ -341,6 +350,12 @@ class Params(Section):
         if problem := _twins(values):
             raise ValueError(problem)
         return values
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.train.enabled or self.finetune.enabled):
+            raise ValueError("train.enabled and finetune.enabled are both false; make one true")
+        return self
 
     def flat(self) -> dict[str, Any]:
         """Dotted key to value, for MLflow."""

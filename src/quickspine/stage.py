@@ -11,7 +11,7 @@ from pathlib import Path
 
 from quickspine.chatter import never_stop_for_output
 from quickspine.errors import WrongInputError
-from quickspine.files import lock
+from quickspine.files import lock, whole_folder, write_json
 from quickspine.orphan import stop_when_orphaned
 from quickspine.params import Params, load
 from quickspine.signals import stop_by_exception
@@ -60,6 +60,10 @@ def main(
         if trains:
             _check_choice("head", args.head, params.heads)
             _check_choice("seed", args.seed, params.seeds)
+        if trains and not getattr(params, stage).enabled:
+            with lock(name):
+                _skip(stage, MODELS / name)
+            return
         check(params)
         with lock(name):
             work(params, args)
@@ -79,6 +83,13 @@ def main(
             raise
         print(f"{name}: {told}", file=sys.stderr)
         sys.exit(1)
+
+
+def _skip(stage: str, place: Path) -> None:
+    """Leave a folder that says so: DVC wants each stage's output to be there."""
+    with whole_folder(place) as folder:
+        write_json(folder / "skipped.json", {f"{stage}.enabled": False})
+    print(f"{place.name}: skipped, as {stage}.enabled is false")
 
 
 def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:

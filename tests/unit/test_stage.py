@@ -151,6 +151,29 @@ def test_a_stage_works_under_its_lock_and_then_frees_it(
     assert not Path(".quickspine/locks/fetch-spinal-3.holder").exists()
 
 
+def test_a_stage_that_is_not_enabled_leaves_a_folder_that_says_so(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = json.loads((project / "params.yaml").read_text())
+    values["finetune"]["enabled"] = False
+    (project / "params.yaml").write_text(json.dumps(values))
+
+    def never(*given: object) -> None:
+        raise AssertionError("nothing is checked or trained")
+
+    monkeypatch.setattr(sys, "argv", ["stage", "--head", "spinal", "--seed", "3"])
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    stage.main("finetune", "Fine-tune.", never, check=never, trains=True)
+    left = project / "models" / "finetune-spinal-3"
+    assert {path.name for path in left.iterdir()} == {"skipped.json"}
+    assert "finetune-spinal-3: skipped, as finetune.enabled is false" in capsys.readouterr().out
+    values["train"]["enabled"] = False
+    (project / "params.yaml").write_text(json.dumps(values))
+    with pytest.raises(SystemExit, match="2"):
+        stage.main("finetune", "Fine-tune.", never, trains=True)
+    assert "train.enabled and finetune.enabled are both false" in capsys.readouterr().err
+
+
 def test_what_is_wrong_with_the_data_exits_with_2_without_a_traceback(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -155,10 +155,10 @@ def steady() -> Any:
 
 def _check_choice(folder: Path, found: Manifest, data: Data) -> None:
     """A model of other drawings would be taken for what it is not."""
-    if found.source != data.source:
+    if found.source != data.name:
         raise WrongInputError(
-            f"{folder}: drawings of the source {found.source!r:.80}, while data.source is "
-            f"{data.source}; run: dvc repro"
+            f"{folder}: drawings of the source {found.source!r:.80}, while the params ask "
+            f"for {data.name}; run: dvc repro"
         )
     if data.categories and found.categories != list(data.categories):
         others = sorted(set(found.categories) ^ set(data.categories))

@@ -63,7 +63,7 @@ class Trained:
 
 
 def find(params: Params, folder: Path, data_digest: str) -> list[Trained]:
-    """All models that `params` asks for, checked before the first is loaded.
+    """All models that `params` asks for, of the enabled stages, checked before the first is loaded.
 
     Raises:
         WrongInputError: naming the first that is missing, damaged, in another's place, or trained
@@ -72,6 +72,7 @@ def find(params: Params, folder: Path, data_digest: str) -> list[Trained]:
     return [
         _open(stage, head, seed, folder, data_digest)
         for stage in STAGES
+        if getattr(params, stage).enabled
         for head in params.heads
         for seed in params.seeds
     ]

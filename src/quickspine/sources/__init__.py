@@ -82,7 +82,7 @@ def fetch(data: Data, place: Path) -> dict[str, Any]:
     with whole_folder(place) as folder:
         found = source.fetch(data, folder)
         manifest = {
-            "source": data.source,
+            "source": data.name,
             "synthetic": source.SYNTHETIC,
             "licence": found.licence or source.LICENCE,
             "attribution": found.attribution or source.ATTRIBUTION,

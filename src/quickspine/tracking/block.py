@@ -64,7 +64,7 @@ def tracked_run(
         "data_digest": data_digest,
         "dvc_experiment": os.environ.get("DVC_EXP_NAME"),
         "device": device,
-        "source": params.data.source,
+        "source": params.data.name,
         "synthetic": synthetic,
         **git_facts(),
         **(tags or {}),
@@ -73,7 +73,7 @@ def tracked_run(
     try:
         run.start(name, texts(flat, none="null"), texts(facts))
         if data_digest is not None:
-            run.log_dataset(params.data.source, data_digest, dataset or {})
+            run.log_dataset(params.data.name, data_digest, dataset or {})
         with opened(run):
             yield run
     except BaseException as error:

@@ -109,6 +109,9 @@ def test_what_is_right_is_found_and_answers(place: Path, tiny: Params) -> None:
         "val_accuracy": 0.5,
         "learning_rate": 0.003,
     }
+    alone = tiny.finetune.model_copy(update={"enabled": False})
+    only = find(tiny.model_copy(update={"finetune": alone}), place, DATA)
+    assert [model.made_by for model in only] == ["train@spinal-1"]
     assert load(found[0].folder / "model.keras")(np.zeros((2, *SHAPE), np.uint8)).shape == (2, 3)
 
 
