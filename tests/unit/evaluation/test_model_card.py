@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from quickspine.evaluation import model_card
+from quickspine.evaluation.numbers import SPACE
 from quickspine.params import Evaluate, Params
 from tests.unit.evaluation.made import DIGESTS, summary
 from tests.unit.evaluation.reading import as_shown
@@ -145,3 +146,31 @@ def test_names_of_strangers_are_text(
         return [kind for kind in found if not kind.startswith("text")]
 
     assert kinds(name, "cat") == kinds("apple", "cat")
+
+
+def test_the_recipe_is_told(make: Any, evaluate: Evaluate, make_params: Any) -> None:
+    course = {"optimizer": "sgd", "momentum": 0.5, "schedule": "step", "step_factor": 0.2}
+    paper = {
+        "perspective": 0.5,
+        "perspective_probability": 0.5,
+        "resized_crop": 0.95,
+        "crop": 4,
+        "flip": True,
+    }
+    values = {
+        **{f"finetune.{name}": value for name, value in course.items()},
+        **{f"train.augment.{name}": value for name, value in paper.items()},
+        "train.schedule": "restart",
+        "finetune.unfrozen_blocks": "all",
+    }
+    text = card(make(), evaluate, make_params(values)).replace(SPACE, " ")
+    for words in (
+        "Adam at 0.003 (restart: drawn anew at random after each epoch without a lower validation",
+        "50 % of half its side (for 50 % of the drawings)",
+        "a part of at least 95 % of its area, shown at full size",
+        "moved by up to 4 whole pixels each way",
+        "mirrored (for 50 % of the drawings)",
+        "SGD with momentum 0.5 at 0.003 (step: times 0.2 every 7 epochs)",
+        "of the head and all blocks (without their normalisation) at 0.0002",
+    ):
+        assert words in text, words
