@@ -70,7 +70,7 @@ class Project:
 
     def repro(self) -> list[str]:
         """`dvc repro`; returns the stages that ran."""
-        return re.findall(r"Running stage '([^']+)'", self.run("dvc", "repro").stdout)
+        return stages_run(self.run("dvc", "repro").stdout)
 
     def set(self, changes: dict[str, Any]) -> None:
         """Change params by dotted key; comments stay."""
@@ -100,6 +100,11 @@ class Project:
         """A copy with its outputs, cache and runs."""
         shutil.copytree(self.path, place, symlinks=True)
         return Project(place)
+
+
+def stages_run(said: str) -> list[str]:
+    """The stages that DVC says it ran."""
+    return re.findall(r"Running stage '([^']+)'", said)
 
 
 def new(place: Path, changes: dict[str, Any] | None = None) -> Project:

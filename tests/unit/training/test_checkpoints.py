@@ -63,7 +63,7 @@ class Bench:
     changes: dict[str, Any] = field(default_factory=dict)  # of the task
 
     def task(self, *, kept: bool = True) -> Task:
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)  # that is a search for garbage
         inputs = keras.Input((6,))
         head = SpinalHead(
             3, width=4, sub_layers=2, dropout=0.4, batch_norm=True, seed=5, name="head"
