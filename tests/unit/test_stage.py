@@ -100,7 +100,7 @@ def test_the_command_itself_exits_with_2(project: Path) -> None:
 
 def test_a_pretrained_backbone_is_checked_before_tensorflow_starts(project: Path) -> None:
     values = json.loads((project / "params.yaml").read_text())
-    values["finetune"]["backbone"] = "efficientnet_lite1"
+    values["finetune"]["backbone"] = "efficientnet_lite9"
     (project / "params.yaml").write_text(json.dumps(values))
     code = (
         "import atexit, runpy, sys; sys.argv[1:] = ['--head', 'dense', '--seed', '1']; "

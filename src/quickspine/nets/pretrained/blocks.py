@@ -26,7 +26,8 @@ def split(
     """Cut `backbone` before its last blocks.
 
     A block ends where one tensor carries everything on, and a merge (Add, Concatenate, …) or a
-    pooling made it; it holds at least one weight. So a residual block, a dense layer of a
+    pooling made it; it holds at least one weight besides those of normalisation, which stays as it
+    is (`freeze_normalisation`). So a residual block, a dense layer of a
     DenseNet or a stage of VGG is one; what has no merge belongs to the next block that has one.
     In a plain chain, such as MobileNet, a block ends at each activation.
 
@@ -102,7 +103,8 @@ def _ends(backbone: keras.Model, closes: Callable[[Any], bool]) -> list[Any]:
             if not waiting[id(tensor)]:
                 live.discard(id(tensor))
         live.update(id(tensor) for tensor in node.output_tensors)
-        weights += len(getattr(node.operation, "weights", ()))
+        if not isinstance(node.operation, layers.BatchNormalization):  # stays frozen
+            weights += len(getattr(node.operation, "weights", ()))
         if len(live) == 1 and closes(node):
             if not weights:  # nothing to train since the last end: that block reaches to here
                 ends = ends[:-1]

