@@ -8,7 +8,7 @@ OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro preset compare test test-unit check format ui sync plan report bench figures soak lock clean
+.PHONY: help setup repro preset compare test test-unit check format ui sync plan report example bench figures soak lock clean
 
 help:  ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ plan: setup  ## Show what `make repro` would run, and why
 
 report: setup  ## Say where the report is, and the result in words
 	@python -m quickspine.evaluation.show
+
+example: setup  ## Compare heads on regression, and write docs/regression.md (three minutes)
+	@python -m examples.regression
 
 bench: setup  ## Measure against plain PyTorch and Keras on this machine (ARGS=--quick: a few minutes)
 	@python -m quickspine.bench $(ARGS)
