@@ -1,0 +1,135 @@
+"""What a data set's features and splits say: which is the image, the label, the test split."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from quickspine.errors import WrongInputError
+
+SMALL = 96  # pixels a side; images of one fixed shape up to this are kept as pixels
+
+# Cohen et al., "EMNIST: an extension of MNIST to handwritten letters", 2017, section II: digits,
+# capitals, small letters; in the merged sets these fifteen have one class for both cases.
+_DIGITS, _CAPITALS = "0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_MERGED = "CIJKLMOPSUVWXYZ"
+_APART = "".join(letter.lower() for letter in _CAPITALS if letter not in _MERGED)
+_EMNIST = {
+    "byclass": _DIGITS + _CAPITALS + _CAPITALS.lower(),
+    "bymerge": _DIGITS + _CAPITALS + _APART,
+    "balanced": _DIGITS + _CAPITALS + _APART,
+    "digits": _DIGITS,
+    "mnist": _DIGITS,
+}
+
+
+@dataclass(frozen=True)
+class Content:
+    """Where images and labels are in a data set's examples."""
+
+    image: str  # key of the image
+    label: str  # key of the label
+    names: dict[str, int]  # category to label, in the order of labels
+    shape: tuple[int | None, int | None, int]  # height and width, None where they vary; channels
+    transposed: bool  # whether x and y change places
+
+    @property
+    def fixed(self) -> bool:
+        """Whether all images have one small shape."""
+        return all(side is not None and side <= SMALL for side in self.shape[:2])
+
+
+def examine(library: Any, builder: Any) -> Content:
+    """Find the image and the label of a builder's examples.
+
+    Raises:
+        WrongInputError: if they are not one image of 1 or 3 channels of uint8, and one label.
+    """
+    features, full = builder.info.features, builder.info.full_name
+    parts = dict(features.items()) if isinstance(features, library.features.FeaturesDict) else {}
+    # By type, not by class: a bounding box or a video is none.
+    images = [key for key, part in parts.items() if type(part) is library.features.Image]
+    labels = [key for key, part in parts.items() if type(part) is library.features.ClassLabel]
+    keys = builder.info.supervised_keys
+    if keys is not None and len(keys) == 2:
+        images = [key for key in images if key == keys[0]] or images
+        labels = [key for key in labels if key == keys[1]] if len(labels) > 1 else labels
+        if keys[1] not in labels:
+            labels = []  # what is to be learnt is something else: boxes, or several labels
+    if len(images) != 1 or len(labels) != 1:
+        held = ", ".join(f"{key} ({type(part).__name__})" for key, part in parts.items())
+        raise WrongInputError(
+            f"data.dataset: {full} is no image classification: one Image with one ClassLabel is "
+            f"needed; choose another builder. Received: {held or type(features).__name__}"
+        )
+    image, label = images[0], labels[0]
+    height, width, channels = parts[image].shape
+    kind = getattr(parts[image].np_dtype, "__name__", str(parts[image].np_dtype))
+    if channels not in (1, 3) or kind != "uint8":
+        raise WrongInputError(
+            f"data.dataset: {full}: images of 1 or 3 channels of uint8 are needed; choose another "
+            f"builder. Received: {channels} channels of {kind}"
+        )
+    emnist = builder.name == "emnist"
+    names = _names(builder, parts[label])
+    return Content(image, label, names, (height, width, channels), emnist)
+
+
+def _names(builder: Any, label: Any) -> dict[str, int]:
+    config = builder.builder_config.name if builder.builder_config else ""
+    if builder.name == "emnist" and config == "letters":
+        # 37 labels, of which 1 to 26 occur, for both cases of a letter
+        return {letter: number for number, letter in enumerate(_CAPITALS.lower(), 1)}
+    if builder.name == "emnist" and label.num_classes == len(_EMNIST.get(config, "")):
+        return {letter: number for number, letter in enumerate(_EMNIST[config])}
+    if label.num_classes is None:
+        raise WrongInputError(
+            f"data.dataset: {builder.info.full_name} says of its labels neither names nor how many"
+        )
+    return {name: number for number, name in enumerate(label.names)}
+
+
+def own_splits(found: dict[str, bool], full: str) -> dict[str, str]:
+    """Which of a data set's splits are used, and as what.
+
+    Args:
+        found: its splits, and whether their images have labels.
+        full: its name, for messages.
+
+    Returns:
+        Ours to theirs, in the order train, validation, test; "" alone: it has one split only, so
+        the images are to be split here. A validation split is the test split where no other is.
+
+    Raises:
+        WrongInputError: if no split has labels, or it has several but none to train on.
+    """
+    labelled = [name for name, labels in found.items() if labels]
+    if len(labelled) == 1:
+        return {"": labelled[0]}
+    if "train" not in labelled:
+        raise WrongInputError(
+            f"data.dataset: {full}: no split with labels to train on. Received: "
+            f"{', '.join(sorted(found)) or 'no splits'}"
+        )
+    if "test" in labelled:
+        order = ("train", "validation", "test")
+        return {name: name for name in order if name in labelled}
+    if "validation" in labelled:
+        return {"train": "train", "test": "validation"}
+    return {"": "train"}
+
+
+def attribution(builder: Any) -> str:
+    """Who made a data set, by what it says of itself."""
+    info = builder.info
+    match = re.search(r"\btitle\s*=\s*[{\"]+(.+?)[}\"]+\s*(,|\n|$)", info.citation or "", re.S)
+    title = " ".join(match[1].replace("{", "").replace("}", "").split()) if match else info.name
+    place = f" ({info.homepage})" if info.homepage else ""
+    return f"{title}{place}, by tensorflow-datasets as {info.full_name}"
+
+
+def licence(builder: Any) -> str | None:
+    """A data set's licence where tfds knows it."""
+    told = builder.info.redistribution_info
+    return str(getattr(told, "license", "") or "") or None
