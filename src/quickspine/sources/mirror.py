@@ -15,42 +15,55 @@ import httpx
 from quickspine.categories import tfds_file
 from quickspine.errors import WrongInputError
 
-LAYOUT = "full/numpy_bitmap"
-GOOGLE = f"https://storage.googleapis.com/quickdraw_dataset/{LAYOUT}"
+
+@dataclass(frozen=True)
+class Layout:
+    """Where Google's bucket has the files of one kind, and how their names end."""
+
+    path: str
+    ending: str
+
+
+BITMAPS = Layout("full/numpy_bitmap", ".npy")
+LAYOUT = BITMAPS.path
+STROKES = {kind: Layout(f"full/{kind}", ".ndjson") for kind in ("simplified", "raw")}
+GOOGLE = f"https://storage.googleapis.com/quickdraw_dataset/{BITMAPS.path}"
 ABSENT = (403, 404, 410)  # object stores answer 403 for what is not there and cannot be listed
 PROBED = 3  # categories looked for before a web mirror is taken to have Google's layout
 
 
-def file_name(category: str) -> str:
+def file_name(category: str, layout: Layout = BITMAPS) -> str:
     """The name of a category's file on disk; no category can name a place elsewhere."""
-    return quote(category, safe=" ") + ".npy"
+    return quote(category, safe=" ") + layout.ending
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that holds `<category>.npy` files."""
+    """A folder that holds a file a category."""
 
     folder: Path
     shown: str  # the folder as the params name it, for messages and manifests
+    layout: Layout = BITMAPS
 
     def path(self, category: str) -> Path:
         """The category's file, there or not."""
-        return self.folder / file_name(category)
+        return self.folder / file_name(category, self.layout)
 
     def url(self, category: str) -> str:
         """The category's file for messages and manifests."""
         if self.shown.lower().startswith("file:"):
-            return f"{self.shown}/{quote(file_name(category))}"
-        return f"{self.shown}/{file_name(category)}"
+            return f"{self.shown}/{quote(file_name(category, self.layout))}"
+        return f"{self.shown}/{file_name(category, self.layout)}"
 
 
 @dataclass(frozen=True)
 class Web:
-    """An http(s) place that holds `<category>.npy` files; credentials are kept apart."""
+    """An http(s) place that holds a file a category; credentials are kept apart."""
 
     base: str  # without user, password and query
     query: str = ""
     auth: tuple[str, str] | None = None
+    layout: Layout = BITMAPS
 
     @property
     def shown(self) -> str:
@@ -59,7 +72,7 @@ class Web:
 
     def url(self, category: str) -> str:
         """The category's URL for messages and manifests."""
-        return f"{self.base}/{quote(category, safe='')}.npy"
+        return f"{self.base}/{quote(category, safe='')}{self.layout.ending}"
 
     def request_url(self, category: str) -> str:
         """The category's URL to ask for; its query may be a secret, so it is never printed."""
@@ -74,8 +87,12 @@ class Published:
     sha256: str
 
 
-def parse(mirror: str) -> Folder | Web:
+def parse(mirror: str, layout: Layout = BITMAPS) -> Folder | Web:
     """Read `data.mirror`: an http(s) or file:// URL, or a folder.
+
+    Args:
+        mirror: as the params have it.
+        layout: which of its files are meant.
 
     Returns:
         A folder in its final layout (`full/numpy_bitmap/` inside it where there is one), or a
@@ -86,25 +103,26 @@ def parse(mirror: str) -> Folder | Web:
     """
     scheme = mirror.partition(":")[0].lower()
     if scheme == "file":
-        return _folder(mirror, _file_url_path(mirror))
+        return _folder(mirror, _file_url_path(mirror, layout), layout)
     if scheme in ("http", "https"):
-        return _web(mirror)
+        return _web(mirror, layout)
     if "://" in mirror:
-        raise _wrong(f"{scheme}:// is not supported", scheme + "://…")
-    return _folder(mirror, Path(os.path.expanduser(mirror)))  # noqa: PTH111 (it never raises)
+        raise _wrong(f"{scheme}:// is not supported", scheme + "://…", layout)
+    path = Path(os.path.expanduser(mirror))  # noqa: PTH111 (it never raises)
+    return _folder(mirror, path, layout)
 
 
 def settle(web: Web, categories: Sequence[str], status: Callable[[str], int]) -> Web:
     """Find where below a web mirror the files are: `full/numpy_bitmap/`, or the mirror itself.
 
     Args:
-        web: the mirror as named; one that ends in `numpy_bitmap` is used as it is.
+        web: the mirror as named; one that ends so is used as it is.
         categories: the names to look for, in order; the first few are enough.
         status: the HTTP status of a URL; raises where the server does not answer at all.
     """
     places = [web]
-    if not web.base.endswith("/numpy_bitmap"):
-        places.insert(0, replace(web, base=f"{web.base}/{LAYOUT}"))
+    if not web.base.endswith("/" + web.layout.path.rpartition("/")[2]):
+        places.insert(0, replace(web, base=f"{web.base}/{web.layout.path}"))
     for category in categories[:PROBED]:
         for place in places:
             if status(place.request_url(category)) not in ABSENT:
@@ -136,50 +154,54 @@ def _checksums() -> dict[str, Published]:
     return {url.rpartition("/")[2]: Published(int(size), sha) for url, size, sha, _ in rows}
 
 
-def _wrong(problem: str, received: str) -> WrongInputError:
+def _wrong(problem: str, received: str, layout: Layout) -> WrongInputError:
     return WrongInputError(
         f"data.mirror: {problem}; give an http(s) URL, a file:// URL or a folder that holds "
-        f"{LAYOUT}/<category>.npy or <category>.npy. Received: {received}"
+        f"{layout.path}/<category>{layout.ending} or <category>{layout.ending}. "
+        f"Received: {received}"
     )
 
 
-def _web(mirror: str) -> Web:
+def _web(mirror: str, layout: Layout) -> Web:
     try:
         parts = urlsplit(mirror)
         host, port = parts.hostname, parts.port
         httpx.URL(mirror)
     except (ValueError, httpx.InvalidURL):
         # What cannot be parsed cannot be cleared of secrets: it is not shown.
-        raise _wrong("a malformed URL", mirror.partition(":")[0] + "://…") from None
+        raise _wrong("a malformed URL", mirror.partition(":")[0] + "://…", layout) from None
     if not host:
-        raise _wrong("a URL without a host", f"{parts.scheme}://…")
+        raise _wrong("a URL without a host", f"{parts.scheme}://…", layout)
     host = f"[{host}]" if ":" in host else host
     netloc = host if port is None else f"{host}:{port}"
     base = urlunsplit((parts.scheme.lower(), netloc, parts.path.rstrip("/"), "", ""))
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    return Web(base, parts.query, (user, password) if user or password else None)
+    auth = (user, password) if user or password else None
+    return Web(base, parts.query, auth, layout)
 
 
-def _file_url_path(mirror: str) -> Path:
+def _file_url_path(mirror: str, layout: Layout) -> Path:
     try:
         parts = urlsplit(mirror)
         host = (parts.hostname or "").lower()
     except ValueError:
-        raise _wrong("a malformed file:// URL", repr(mirror)) from None
+        raise _wrong("a malformed file:// URL", repr(mirror), layout) from None
     if host not in ("", "localhost"):
-        raise _wrong("a file:// URL names a host; write three slashes: file:///…", repr(mirror))
+        problem = "a file:// URL names a host; write three slashes: file:///…"
+        raise _wrong(problem, repr(mirror), layout)
     return Path(url2pathname(parts.path))
 
 
-def _folder(mirror: str, path: Path) -> Folder:
+def _folder(mirror: str, path: Path, layout: Layout) -> Folder:
     shown = mirror.rstrip("/")
     if not path.is_dir():
-        raise _wrong("no such folder", repr(mirror))
-    if (path / LAYOUT).is_dir():
-        return Folder(path / LAYOUT, f"{shown}/{LAYOUT}")
+        raise _wrong("no such folder", repr(mirror), layout)
+    if (path / layout.path).is_dir():
+        return Folder(path / layout.path, f"{shown}/{layout.path}", layout)
     try:
-        if any(path.glob("*.npy")):
-            return Folder(path, shown)
+        if any(path.glob(f"*{layout.ending}")):
+            return Folder(path, shown, layout)
     except OSError as error:
-        raise _wrong(f"a folder that cannot be read ({error.strerror})", repr(mirror)) from None
-    raise _wrong("a folder without drawings", repr(mirror))
+        problem = f"a folder that cannot be read ({error.strerror})"
+        raise _wrong(problem, repr(mirror), layout) from None
+    raise _wrong("a folder without drawings", repr(mirror), layout)

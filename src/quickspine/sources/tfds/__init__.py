@@ -52,9 +52,8 @@ def fetch(data: Data, folder: Path) -> Collection:
             another `data.image_size`.
         NoSpaceError: if the disk is too full.
     """
-    assert data.dataset is not None, "params see to it"
     with started() as library:
-        builder = find(library, data.dataset, data.folder)
+        builder = find(library, str(data.dataset), data.folder)  # params see to it that it is told
         content = examine(library, builder)
         if not all(name.isdecimal() for name in content.names):
             _categories(data, content)  # before anything travels
@@ -131,17 +130,18 @@ def _write(
                     file = written[number]
                     if file is None:
                         file = written[number] = _open(folder, number, images, as_files)
-                    for index in chosen if isinstance(file, Pictures) else ():
-                        file.append(images[index], _kind(images[index], builder))
                     if isinstance(file, Rows):
                         file.append(images[chosen].reshape(len(chosen), -1))
+                    else:
+                        for index in chosen:
+                            file.append(images[index], _kind(images[index], builder))
                     counts[ours][number] += len(chosen)
                     full += counts[ours][number] == data.limit
                 if full == len(categories):
                     break
     _check_enough(data, categories, counts)
     shape = (*(size or (data.image_size or 0,) * 2), content.shape[2])
-    entries = []
+    entries = list[Fetched]()
     for number, name in enumerate(categories):
         if (file := written[number]) is not None:
             file.close()

@@ -35,7 +35,7 @@ def started() -> Iterator[Any]:
     logging.set_verbosity(logging.ERROR)
     try:
         library = importlib.import_module("tensorflow_datasets")
-        downloader = importlib.import_module("tensorflow_datasets.core.download.downloader")
+        downloader: Any = importlib.import_module("tensorflow_datasets.core.download.downloader")
         downloader.MAX_RETRIES = ATTEMPTS
         with _bars(sys.stderr is not None and sys.stderr.isatty()):
             yield library
@@ -46,7 +46,7 @@ def started() -> Iterator[Any]:
 @contextlib.contextmanager
 def _bars(shown: bool) -> Iterator[None]:
     """Its progress bars on or off, and no boxes of text on stdout."""
-    bars = importlib.import_module("tensorflow_datasets.core.utils.tqdm_utils")
+    bars: Any = importlib.import_module("tensorflow_datasets.core.utils.tqdm_utils")
     before = bars._active
     bars.display_progress_bar(shown)
     try:

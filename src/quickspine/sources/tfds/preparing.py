@@ -28,7 +28,7 @@ def prepare(library: Any, builder: Any) -> None:
     root = Path(builder.data_dir_root)
     manual = root / "downloads" / "manual"
     _check_manual(builder, manual)
-    size = _least(builder)
+    size = _least(builder, manual)
     need_space(root, size, "set data.folder to a place with more")
     verb = "prepares" if builder.MANUAL_DOWNLOAD_INSTRUCTIONS else "downloads and prepares"
     print(
@@ -90,15 +90,16 @@ def _missing(builder: Any, manual: Path, problem: str) -> str:
     )
 
 
-def _least(builder: Any) -> int:
+def _least(builder: Any, manual: Path) -> int:
     """Bytes that are needed at least: what is known before a download, never too much.
 
     The prepared data set is about as large as the files it comes from.
     """
+    if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+        return sum(file.stat().st_size for file in manual.iterdir() if file.is_file())
     sizes = [int(info.size) for info in (builder.url_infos or {}).values()]
     several = 1 < len(builder.builder_configs) <= len(sizes)  # a file a configuration
-    files = min(sizes) if several else sum(sizes)
-    return files if builder.MANUAL_DOWNLOAD_INSTRUCTIONS else 2 * files
+    return 2 * (min(sizes) if several else sum(sizes))
 
 
 def _unreachable(builder: Any, manual: Path, error: Exception) -> str:

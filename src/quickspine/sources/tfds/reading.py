@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -89,7 +90,7 @@ def _guarded(builder: Any, examples: Any) -> Iterator[Any]:
     try:
         yield from examples.as_numpy_iterator()
     except (errors.DataLossError, errors.InvalidArgumentError, errors.NotFoundError) as error:
-        first = error.message.partition("\n")[0][:300]
+        first = re.sub(r"\{\{.*?\}\} ?", "", error.message).partition("\n")[0][:300]
         raise WrongInputError(
             f"{builder.data_dir}: damaged ({first}); remove it and run this again: it is "
             "prepared anew"

@@ -1,0 +1,215 @@
+"""Google's drawings as strokes, rendered here at any size: Quick, Draw!'s ndjson files.
+
+The first drawings of each category from `full/simplified` or `full/raw` of `data.mirror`, white
+on black, as Google drew its 28×28 bitmaps of them. Of a file only the first lines travel. All
+drawings are taken, recognised or not, as in Google's bitmaps; those without a point are passed
+over, since Google has none. A line that is no drawing is refused: the file is damaged.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from tqdm import tqdm
+
+from quickspine.errors import WrongInputError
+from quickspine.parallel import Stop, by_processes, cores, go_on
+from quickspine.params import Data
+from quickspine.sources import Collection, Fetched, mirror, quickdraw
+from quickspine.sources.at_once import WORKERS
+from quickspine.sources.download import Session
+from quickspine.sources.rasteriser import rasterise
+from quickspine.sources.reply import DownloadError
+from quickspine.sources.strokes.ndjson import LineError, Strokes, parse
+from quickspine.sources.strokes.reading import FileReader, Reader, WebReader, lines
+from quickspine.sources.writing import Rows, entry
+from quickspine.space import need_space
+
+SYNTHETIC = False
+LICENCE = quickdraw.LICENCE
+ATTRIBUTION = quickdraw.ATTRIBUTION
+
+SIDE = 28  # pixels, where data.image_size is null
+_BLOCK = 1 << 24  # bytes of bitmaps drawn at once at most: bounds memory
+_ALONE = 2000  # up to so many drawings, starting processes takes longer than it saves
+
+Place = mirror.Folder | mirror.Web
+
+
+@dataclass(frozen=True)
+class _Job:
+    category: str
+    place: Place
+    file: Path
+    data: Data
+
+
+@dataclass(frozen=True)
+class _Done:
+    category: str
+    fetched: Fetched | None
+    empty: int  # drawings without a point, passed over
+    problem: str = ""  # why it cannot be had
+
+
+def fetch(data: Data, folder: Path) -> Collection:
+    """Render the first `data.drawings_per_category` drawings of each category into `folder`.
+
+    Every core renders; each has one block of drawings in memory.
+
+    Returns:
+        One `Fetched` a category, in the order of `data.categories`; the files are numbered by
+        label and hold uint8 [rows, side * side] in C order.
+
+    Raises:
+        WrongInputError: names every category that cannot be had, its URL, and what would do; or
+            the line of a file that is no drawing.
+        NoSpaceError: if the disk is too full.
+    """
+    place = mirror.parse(data.mirror, mirror.STROKES[data.strokes])
+    side, count = data.image_size or SIDE, len(data.categories)
+    most = "up to " if data.allow_fewer else ""
+    print(
+        f"fetch: {count:,} categories × {most}{data.limit:,} {data.strokes} drawings at "  # noqa: RUF001
+        f"{side} x {side} pixels from {place.shown}",
+        file=sys.stderr,
+        flush=True,
+    )
+    if not data.allow_fewer:
+        need = count * data.limit * side**2
+        need_space(folder.parent, need, "lower data.drawings_per_category or data.image_size")
+    place = _found(data, place)
+    jobs = [
+        _Job(category, place, folder / f"{label:05d}.npy", data)
+        for label, category in enumerate(data.categories)
+    ]
+    processes = 1 if count * data.limit <= _ALONE else min(cores(), count)
+    done: list[_Done] = []
+    bar = tqdm(total=count, desc="fetch", unit=" categories", mininterval=0.5, disable=None)
+    with bar, closing(by_processes(_render, jobs, processes)) as results:
+        for result in results:
+            bar.update()
+            done.append(result)
+    problems = {each.category: each.problem for each in done if each.problem}
+    if problems:
+        raise _summary(count, problems, place)
+    if empty := sum(each.empty for each in done):
+        print(f"fetch: {empty:,} drawings without a point passed over", file=sys.stderr)
+    return Collection([cast(Fetched, each.fetched) for each in done], (side, side, 1))
+
+
+def _found(data: Data, place: Place) -> Place:
+    """The place in its final layout, once every category's file was seen there."""
+    if isinstance(place, mirror.Folder):
+        folder = place
+        absent = [name for name in data.categories if not folder.path(name).is_file()]
+        statuses = dict.fromkeys(absent, "no such file")
+    else:
+        with _session(place) as session:
+            try:
+                place = mirror.settle(place, data.categories, session.status)
+                ask = partial(_status, session, place)
+                with ThreadPoolExecutor(WORKERS) as pool:
+                    answers = zip(data.categories, pool.map(ask, data.categories), strict=True)
+                    statuses = {name: f"HTTP {status}" for name, status in answers if status >= 400}
+            except DownloadError as error:
+                raise WrongInputError(
+                    f"data.mirror: no answer from {place.shown} ({error}); check the network, or "
+                    "set data.mirror to another URL or a folder"
+                ) from None
+    if statuses:
+        remedy = "check data.mirror, or take the category out of data.categories"
+        problems = {name: f"{place.url(name)}: {told}; {remedy}" for name, told in statuses.items()}
+        raise _summary(len(data.categories), problems, place)
+    return place
+
+
+def _status(session: Session, place: mirror.Web, category: str) -> int:
+    return session.status(place.request_url(category))
+
+
+def _session(place: mirror.Web) -> Session:
+    return Session(place.auth, secure=place.base.startswith("https:"))
+
+
+def _render(job: _Job, stop: Stop) -> _Done:
+    if isinstance(job.place, mirror.Folder):
+        return _told(job, FileReader(job.place.path(job.category)), stop)
+    with _session(job.place) as session:
+        session.stop = cast(Any, stop)  # so that waiting for a server ends too
+        reader = WebReader(session, job.place.request_url(job.category))
+        return _told(job, reader, stop)
+
+
+def _told(job: _Job, reader: Reader, stop: Stop) -> _Done:
+    """One category's drawings, rendered into its file; or why not."""
+    url = job.place.url(job.category)
+    try:
+        rows, empty = _drawings(job, reader, stop)
+    except LineError as error:
+        problem = f"{url}: {error}; have the file there mended, or set data.mirror to another one"
+        return _Done(job.category, None, 0, problem)
+    except DownloadError as error:
+        remedy = "run it again, or set data.mirror to another one"
+        return _Done(job.category, None, 0, f"{url}: {error}; {remedy}")
+    limit = job.data.limit
+    if not rows.rows:
+        problem = f"{url}: no drawings; take it out of data.categories"
+        return _Done(job.category, None, 0, problem)
+    if rows.rows < limit and not job.data.allow_fewer:
+        problem = (
+            f"{url}: {rows.rows} drawings, {limit} asked for; lower data.drawings_per_category to "
+            f"{rows.rows}, or set data.allow_fewer: true"
+        )
+        return _Done(job.category, None, 0, problem)
+    return _Done(job.category, entry(job.category, rows, url), empty)
+
+
+def _drawings(job: _Job, reader: Reader, stop: Stop) -> tuple[Rows, int]:
+    side, limit, empty = job.data.image_size or SIDE, job.data.limit, 0
+    block = max(1, min(256, _BLOCK // (4 * side**2)))  # the rasteriser has four bytes a pixel
+    waiting: list[Strokes] = []
+    with Rows(job.file, side**2) as rows:
+
+        def flush() -> None:
+            bitmaps = rasterise(waiting, side)
+            rows.append(bitmaps.reshape(len(waiting), -1).astype(np.uint8, copy=False))
+            waiting.clear()
+            go_on(stop)
+
+        for number, line in enumerate(lines(reader, limit), 1):
+            if line.strip():
+                strokes = _parsed(line, number, job)
+                empty += not strokes
+                waiting.extend([strokes] if strokes else [])
+            if len(waiting) == block or rows.rows + len(waiting) == limit:
+                flush()
+            if rows.rows == limit:
+                break
+        if waiting:
+            flush()
+    return rows, empty
+
+
+def _parsed(line: bytes, number: int, job: _Job) -> Strokes:
+    try:
+        return parse(line, job.category, job.data.strokes == "raw")
+    except LineError as error:
+        raise LineError(f"line {number}: {error}") from None
+
+
+def _summary(count: int, problems: dict[str, str], place: Place) -> WrongInputError:
+    told: Callable[[tuple[str, str]], str] = ": ".join
+    listed = [told(item) for item in problems.items()]
+    if len(listed) == 1:
+        return WrongInputError(listed[0])
+    first = f"data.categories: {len(listed)} of {count} cannot be had from {place.shown}"
+    return WrongInputError("\n  ".join([first, *listed]))
