@@ -127,7 +127,8 @@ def registered_name(experiment: str, source: str, data_digest: str) -> str:
         data_digest: hex sha256 of the data set.
     """
     plain = re.sub(r"[^\w-]+", "-", experiment).strip("-") or "experiment"
-    return f"{plain}-{source}-{data_digest[:DIGEST]}"
+    of = re.sub(r"[^\w-]+", "-", source).strip("-")
+    return f"{plain}-{of}-{data_digest[:DIGEST]}"
 
 
 def proposal(best: Candidate, name: str, drawings: int) -> dict[str, Any]:
