@@ -54,7 +54,7 @@ def _fields(location: tuple[str | int, ...], model: Any) -> list[str]:
 def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
     location = detail["loc"]
     key = ".".join(str(part) for part in location) or "params"
-    key = key if key.isprintable() and len(key) <= 200 else repr(key)[:200]
+    key = (key if key.isprintable() else repr(key))[:200]
     if detail["type"] == "extra_forbidden":
         fields = _fields(location[:-1], model)
         close = difflib.get_close_matches(str(location[-1]), fields, n=1, cutoff=0.5)
