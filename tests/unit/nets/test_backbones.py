@@ -14,15 +14,17 @@ from quickspine.nets import scratch, sizes
 from quickspine.nets.backbones import BACKBONES
 from quickspine.nets.backbones.densenet import densenet
 from quickspine.nets.convolution import TunedConvolution
+from quickspine.nets.features import seen
 from quickspine.nets.heads import DenseHead, SpinalHead
 from quickspine.nets.products import multiplications, products
-from quickspine.params import Backbone, Params
+from quickspine.params import Backbone, Head, Params
 from quickspine.training.model_file import parameters
 
-# How the paper's scripts start convolutions; the others as PyTorch does by default.
-HE = ("vgg5", "resnet18", "resnet34", "densenet")
+# How He starts convolutions; the others start as PyTorch does by default.
+HE = ("vgg5", "resnet18", "densenet")
 # One of each kind: what differs within a kind is how many blocks there are.
 KINDS = ("cnn", "cifar_cnn", "vgg11", "resnet18", "densenet")
+HEADS: tuple[str, ...] = get_args(Head)
 
 
 def network(
@@ -163,11 +165,9 @@ def test_params_and_registry_name_the_same_backbones() -> None:
     assert list(BACKBONES) == list(get_args(Backbone)) == list(sizes.SIDES)
 
 
-@pytest.mark.parametrize(
-    ("name", "one", "two"), [("cnn", 20, 40), ("cifar_cnn", 256, 512), ("resnet18", 256, 512)]
-)
-def test_width_scales_channels(name: str, one: int, two: int) -> None:
-    for width, expected in ((0.25, one // 4), (0.5, two // 4), (0.0001, 1)):
+@pytest.mark.parametrize(("name", "one"), [("cnn", 20), ("cifar_cnn", 256), ("resnet18", 256)])
+def test_width_scales_channels(name: str, one: int) -> None:
+    for width, expected in ((0.25, one // 4), (0.0001, 1)):
         assert network(name, width=width).output_shape[-1] == expected
 
 
@@ -206,37 +206,39 @@ def test_a_residual_block_adds_and_leaves_the_sum_as_it_is(ahead: dict[str, kera
 
 
 @pytest.mark.parametrize(
-    ("features", "pooled"),
+    ("features", "head", "pool"),
     [
-        ("map", {}),
-        ("average", dict.fromkeys(("linear", "matched", "spinal", "progressive"), np.mean)),
-        ("maximum", dict.fromkeys(("linear", "matched", "spinal", "progressive"), np.max)),
-        ("paper", dict.fromkeys(("linear", "matched"), np.max)),
+        *(("map", head, None) for head in HEADS),
+        *(("average", head, np.mean) for head in HEADS),
+        *(("maximum", head, np.max) for head in HEADS),
+        *(("paper", head, np.max) for head in ("linear", "dense", "matched")),
+        *(("paper", head, None) for head in ("spinal", "progressive")),
     ],
 )
 def test_heads_see_what_the_params_say(
-    make_params: Callable[..., Params], features: str, pooled: dict[str, Callable[..., Any]]
+    features: str, head: str, pool: Callable[..., Any] | None
 ) -> None:
-    chosen = {"backbone": "resnet18", "width": 0.02, "features": features, "batch_norm": False}
+    maps = np.random.default_rng(0).normal(size=(3, 2, 4, 5)).astype(np.float32)
+    expected = maps if pool is None else pool(maps, axis=(1, 2))
+    np.testing.assert_allclose(seen(maps, features, head), expected, rtol=1e-6, atol=1e-7)
+    flat = maps[:, 0, 0]
+    assert seen(flat, features, head) is flat
+
+
+def test_the_paper_s_dense_resnet_sees_the_maximum_of_the_map_before_its_pooling(
+    make_params: Callable[..., Params],
+) -> None:
+    chosen = {"backbone": "resnet18", "width": 0.02, "features": "paper"}
     train = make_params({f"train.{key}": value for key, value in chosen.items()}).train
-    images = np.random.default_rng(0).integers(0, 256, (2, *COLOUR), np.uint8)
-    for head in ("linear", "matched", "spinal", "progressive"):
-        model = scratch.build(train, head, classes=3, seed=1, shape=COLOUR)
-        before = model.get_layer("stage4_block2_add").output  # 4×4, before the last pooling
-        inner = keras.Model(model.input, [before, model.get_layer("pool").output, model.layers[-2]
-                                          .output])  # fmt: skip
-        large, maps, found = (each.numpy() for each in inner(images))
-        assert large.shape[1:3] == (4, 4)
-        if pool := pooled.get(head):
-            source = large if pool is np.max else maps  # the same maximum before it and after
-            np.testing.assert_allclose(found, pool(source, axis=(1, 2)), rtol=1e-6)
-        else:
-            np.testing.assert_array_equal(found, maps)
+    model = scratch.build(train, "linear", classes=3, seed=1, shape=COLOUR)
+    before = model.get_layer("stage4_block2_add").output
+    inner = keras.Model(model.input, [before, model.get_layer("head").input])
+    large, found = inner(np.random.default_rng(0).integers(0, 256, (2, *COLOUR), np.uint8))
+    assert large.shape[1:3] == (4, 4)
+    np.testing.assert_array_equal(found, np.max(large, axis=(1, 2)))
 
 
-@pytest.mark.parametrize(
-    ("features", "spinal_input"), [("map", "cells"), ("paper", "cells"), ("paper", "halves")]
-)
+@pytest.mark.parametrize(("features", "spinal_input"), [("map", "cells"), ("paper", "cells")])
 def test_the_matched_head_has_the_size_of_the_spinal_one_whatever_both_see(
     make_params: Callable[..., Params], features: str, spinal_input: str
 ) -> None:
@@ -255,7 +257,7 @@ def test_the_matched_head_has_the_size_of_the_spinal_one_whatever_both_see(
 # --- initial weights ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(BACKBONES))
+@pytest.mark.parametrize("name", ["vgg5", *KINDS])
 def test_initial_weights_are_those_of_the_paper_s_code(name: str) -> None:
     model = network(name, width=0.25)
     for layer in convolutions(model):
@@ -291,7 +293,7 @@ def test_seed_layer_and_initialisation_decide_and_nothing_else(
 def test_deep_networks_keep_the_signal_alive() -> None:
     images = np.random.default_rng(0).random((8, *COLOUR), np.float32)
     for name in ("vgg19", "resnet34", "densenet"):
-        spread = float(np.asarray(network(name, width=0.25)(images, training=True)).std())
+        spread = float(np.asarray(network(name)(images, training=True)).std())
         assert 0.03 < spread < 30, name
 
 
