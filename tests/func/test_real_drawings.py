@@ -50,7 +50,7 @@ def test_the_pipeline_learns_real_drawings(tmp_path: Path) -> None:
         "data.source": "quickdraw",
         "data.mirror": str(MIRROR),
         "data.categories": ["apple", "bicycle", "fish", "tree"],
-        "data.drawings_per_category": 600,
+        "data.drawings_per_category": 800,
         "train.width": 0.25,
         "train.epochs": 3,
         "finetune.head_epochs": 3,
