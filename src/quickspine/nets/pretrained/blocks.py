@@ -17,6 +17,7 @@ POOLINGS = (
     layers.GlobalMaxPooling2D,
     layers.MaxPooling2D,
 )
+NORMALISATIONS = (layers.BatchNormalization, layers.LayerNormalization)
 ACTIVATIONS = (layers.Activation, layers.ReLU)
 
 
@@ -26,8 +27,8 @@ def split(
     """Cut `backbone` before its last blocks.
 
     A block ends where one tensor carries everything on, and a merge (Add, Concatenate, …) or a
-    pooling made it; it holds at least one weight besides those of normalisation, which stays as it
-    is (`freeze_normalisation`). So a residual block, a dense layer of a
+    pooling made it; it holds at least one weight besides those of normalisation, which are no block
+    of their own: with `freeze_normalisation` it would train nothing. So a residual block, a dense layer of a
     DenseNet or a stage of VGG is one; what has no merge belongs to the next block that has one.
     In a plain chain, such as MobileNet, a block ends at each activation.
 
@@ -103,7 +104,7 @@ def _ends(backbone: keras.Model, closes: Callable[[Any], bool]) -> list[Any]:
             if not waiting[id(tensor)]:
                 live.discard(id(tensor))
         live.update(id(tensor) for tensor in node.output_tensors)
-        if not isinstance(node.operation, layers.BatchNormalization):  # stays frozen
+        if not isinstance(node.operation, NORMALISATIONS):
             weights += len(getattr(node.operation, "weights", ()))
         if len(live) == 1 and closes(node):
             if not weights:  # nothing to train since the last end: that block reaches to here

@@ -23,7 +23,8 @@ def images(side: int, count: int = 2) -> np.ndarray:
 
 
 def test_the_list_is_that_of_keras() -> None:
-    public = {name for name in dir(keras.applications) if name[0].isupper()}
+    """One that Keras gains fails here until it is listed, with its preprocessing."""
+    public = {name for name, value in vars(keras.applications).items() if callable(value)}
     assert set(APPLICATIONS) == public
 
 

@@ -34,7 +34,7 @@ def test_every_backbone_passes_at_its_smallest_size_and_no_smaller(name: str) ->
     [
         ("mobilenetv2", "did you mean MobileNetV2"),
         ("ResNet5O", "did you mean .*ResNet50"),
-        ("efficientnet_lite9", "did you mean efficientnet_lite0"),
+        ("efficientnet_lite9", "did you mean .*efficientnet_lite0"),
         ("vgg5", "did you mean VGG"),
         ("qqq", "give efficientnet_lite0, or a keras.applications model"),
     ],
