@@ -27,9 +27,9 @@ def split(
     """Cut `backbone` before its last blocks.
 
     A block ends where one tensor carries everything on, and a merge (Add, Concatenate, …) or a
-    pooling made it; it holds at least one weight besides those of normalisation, which are no block
-    of their own: with `freeze_normalisation` it would train nothing. So a residual block, a dense layer of a
-    DenseNet or a stage of VGG is one; what has no merge belongs to the next block that has one.
+    pooling made it; it holds at least one weight besides those of normalisation, which with
+    `freeze_normalisation` would train nothing. So a residual block, a dense layer of a DenseNet or
+    a stage of VGG is one; what has no merge belongs to the next block that has one.
     In a plain chain, such as MobileNet, a block ends at each activation.
 
     Train the tail after `freeze_normalisation`. Save the backbone, not the parts.
