@@ -78,7 +78,7 @@ def fetched(data: Data, folder: Path) -> Collection:
 
 
 def rows(folder: Path, collection: Collection, number: int) -> NDArray[np.uint8]:
-    found = np.load(folder / collection.entries[number].file)
+    found: NDArray[np.uint8] = np.load(folder / collection.entries[number].file)
     return found.reshape(-1, *collection.shape)
 
 
