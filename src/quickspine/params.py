@@ -73,7 +73,7 @@ def _listed(values: list[Any]) -> str:
 
 
 Source = Literal["doodles", "quickdraw", "strokes", "tfds", "folder", "idx", "mnist5k"]
-DATASET = r"^[A-Za-z0-9_]+(/[A-Za-z0-9_.\-]+)?$"  # name, or name/config
+DATASET = r"^[A-Za-z0-9_\-]+(/[A-Za-z0-9_.\-]+)?$"  # name, or name/config; of idx: emnist-letters
 DRAWN = ("doodles", "quickdraw", "strokes")  # their categories are Quick, Draw!'s, by name
 EVERY = 1_000_000_000  # drawings of a category: more than any source has
 

