@@ -37,10 +37,8 @@ def choose(data: Data, offered: Sequence[str], place: str) -> tuple[str, ...]:
         raise WrongInputError("\n  ".join([f"data.categories: not all are in {place}", *lines]))
     found = data.categories or names
     if len(found) < 2:
-        raise WrongInputError(
-            f"{place}: {len(found)} categories ({', '.join(map(shown, found))}); "
-            "two are needed to tell apart"
-        )
+        only = f"only the category {shown(found[0])}" if found else "no category"
+        raise WrongInputError(f"{place}: {only}; at least two are needed, to be told apart")
     return found
 
 

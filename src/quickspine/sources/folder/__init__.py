@@ -88,7 +88,7 @@ def _read(
         for picture in pictures:
             bar.update()
             if picture.broken is not None:
-                broken.append(f"{shown(picture.path)}: {picture.broken}")
+                broken.append(f"{picture.path!r}: {picture.broken}")
                 if len(broken) == MAX_SHOWN:
                     broken.append("there may be more")
                     break
@@ -131,5 +131,5 @@ def _tell(found: tree.Tree) -> None:
             f"fetch: {shown(held_out)} is the only part held out: the test split", file=sys.stderr
         )
     if found.left_out:
-        some = ", ".join(map(shown, found.left_out[:3]))
+        some = ", ".join(map(repr, found.left_out[:3]))
         print(f"fetch: {len(found.left_out):,} left out, such as {some}", file=sys.stderr)

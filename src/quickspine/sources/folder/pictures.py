@@ -99,24 +99,25 @@ def _opened(content: bytes) -> JpegImageFile | PngImageFile:
     """By its first bytes, whatever its name says; nothing is decoded yet."""
     if not content:
         raise PictureError("an empty file")
+    jpeg = content.startswith(_JPEG)
+    if not jpeg and not content.startswith(_PNG):
+        raise PictureError(_told(content))
+    if not (_reaches_its_end(content) if jpeg else _PNG_END in content):
+        raise PictureError("cut off before its end")
     image: JpegImageFile | PngImageFile
     try:
-        if content.startswith(_JPEG):
+        if jpeg:
             image = JpegImageFile(io.BytesIO(content))
-        elif content.startswith(_PNG):
+        else:
             PngImageFile(io.BytesIO(content)).verify()  # the checksums, which decoding ignores
             image = PngImageFile(io.BytesIO(content))
-        else:
-            raise PictureError(_told(content))
-    except (PictureError, MemoryError):
+    except MemoryError:
         raise
-    except Exception as error:
+    except Exception as error:  # of a damaged file Pillow may raise anything
         raise _damaged(error) from None
     if image.width * image.height > MAX_PIXELS:
-        raise PictureError(f"{image.width}×{image.height} pixels, more than {MAX_PIXELS:,}")  # noqa: RUF001 (times, not x)
-    whole = _PNG_END in content if isinstance(image, PngImageFile) else _reaches_its_end(content)
-    if not whole:
-        raise PictureError("cut off before its end")
+        told = f"{image.width}×{image.height} pixels"  # noqa: RUF001 (times, not x)
+        raise PictureError(f"{told}, more than {MAX_PIXELS:,}")
     return image
 
 
@@ -141,7 +142,7 @@ def _load(image: JpegImageFile | PngImageFile) -> None:
         image.load()
     except MemoryError:
         raise
-    except Exception as error:  # of a damaged file Pillow may raise anything
+    except Exception as error:
         raise _damaged(error) from None
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quickspine.errors import WrongInputError
-from quickspine.params_errors import shown
 from quickspine.sources import Encoding
 from quickspine.sources.folder.pictures import MAX_BYTES, PictureError, kept, pixels
 from quickspine.sources.writing import Kind, Pictures, Rows
@@ -61,7 +60,7 @@ class AsPixels:
                 height, width, channels = picture.pixels.shape
                 if max(height, width) > MAX_SIDE:
                     raise WrongInputError(
-                        f"data.folder: {shown(path)} is {_told(picture.pixels.shape)}, too large "
+                        f"data.folder: {path!r} is {_told(picture.pixels.shape)}, too large "
                         f"to be kept raw (at most {MAX_SIDE} a side); set data.image_size"
                     )
                 self.shape, self._first = (height, width, channels), path
@@ -76,7 +75,7 @@ class AsPixels:
         """
         if picture.pixels is not None and picture.pixels.shape != self.shape:
             raise WrongInputError(
-                f"data.folder: {shown(self._first)} is {_told(self.shape)}, {shown(picture.path)} "
+                f"data.folder: {self._first!r} is {_told(self.shape)}, {picture.path!r} "
                 f"is {_told(picture.pixels.shape)}; set data.image_size to the pixels a side that "
                 "all are to have"
             )

@@ -63,7 +63,7 @@ class Tree:
         here = (status.st_dev, status.st_ino)
         if here in above:
             raise WrongInputError(
-                f"data.folder: {shown(place)} is a link to a folder that it is in; remove the link"
+                f"data.folder: {place!r} is a link to a folder that it is in; remove the link"
             )
         found = []
         for entry in _entries(self.root, place):

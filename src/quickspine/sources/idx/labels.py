@@ -83,9 +83,7 @@ def named(
 
 
 def _out_of_range(path: Path, label: int, why: str) -> WrongInputError:
-    return WrongInputError(
-        f"{shown(str(path))}: label {label} is out of range: {why}; fetch the file anew"
-    )
+    return WrongInputError(f"{path}: label {label} is out of range: {why}; fetch the file anew")
 
 
 def _mapping(path: Path) -> dict[int, str]:
@@ -102,11 +100,9 @@ def _mapping(path: Path) -> dict[int, str]:
             names[label] = name
     except (OSError, ValueError, OverflowError) as error:
         raise WrongInputError(
-            f"{shown(str(path))}: not EMNIST's table of labels and characters "
+            f"{path}: not EMNIST's table of labels and characters "
             f"({str(error)[:100]}); fetch it anew, or take it away"
         ) from None
     if len({*names.values()}) < len(names):
-        raise WrongInputError(
-            f"{shown(str(path))}: two labels are named alike; fetch it anew, or take it away"
-        )
+        raise WrongInputError(f"{path}: two labels are named alike; fetch it anew, or take it away")
     return names

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quickspine.errors import WrongInputError
-from quickspine.params_errors import shown
 
 TYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(np.uint8),
@@ -87,7 +86,7 @@ class Idx:
 
     def wrong(self, problem: str) -> WrongInputError:
         """The error that tells `problem` of this file."""
-        return WrongInputError(f"{shown(str(self.path))}: {problem}; fetch the file anew")
+        return WrongInputError(f"{self.path}: {problem}; fetch the file anew")
 
     def _header(self) -> tuple[np.dtype[Any], int, tuple[int, ...]]:
         magic = self._read(4)

@@ -1,0 +1,262 @@
+"""Files in MNIST's format: what is right is kept to the byte, what is damaged is named."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from quickspine.errors import NoSpaceError, WrongInputError
+from quickspine.sources.idx import stream
+from quickspine.sources.idx.stream import TYPES, Idx
+from tests.conftest import MakeParams
+from tests.unit.sources.fetching import fetch, images, refused
+
+CODES = {dtype.newbyteorder("="): code for code, dtype in TYPES.items()}
+
+
+def idx(array: NDArray[Any]) -> bytes:
+    """The array in MNIST's format."""
+    head = bytes((0, 0, CODES[array.dtype], array.ndim))
+    return (
+        head
+        + np.array(array.shape, ">i4").tobytes()
+        + array.astype(">" + array.dtype.str[1:]).tobytes()
+    )
+
+
+def put(folder: Path, name: str, content: bytes) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+
+
+def pictures(labels: NDArray[Any], height: int = 4, width: int = 5) -> NDArray[np.uint8]:
+    """Images that tell themselves apart, uint8 [n, height, width]."""
+    noise = np.random.default_rng(len(labels)).integers(0, 256, (len(labels), height, width))
+    return noise.astype(np.uint8)
+
+
+TRAIN = np.array([1, 0, 2, 2, 1, 0, 0, 2], np.uint8)
+TEST = np.array([2, 2, 1, 0, 1], np.uint8)
+
+
+def mnist(folder: Path, packed: str = ".gz", **other: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Write a small MNIST; `other` arrays replace its own."""
+    arrays: dict[str, NDArray[Any]] = {
+        "train_images": pictures(TRAIN),
+        "train_labels": TRAIN,
+        "t10k_images": pictures(TEST),
+        "t10k_labels": TEST,
+        **other,
+    }
+    for part, array in arrays.items():
+        name = f"{part.replace('_', '-')}-idx{3 if 'images' in part else 1}-ubyte{packed}"
+        put(folder, name, idx(array))
+    return arrays
+
+
+@pytest.mark.parametrize("packed", [".gz", ""])
+def test_mnist(
+    make_params: MakeParams, tmp_path: Path, packed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CHUNK", 45)  # two images at once
+    folder, place = tmp_path / "of digits", tmp_path / "raw"
+    arrays = mnist(folder, packed)
+    manifest = fetch(make_params, place, "idx", folder=str(folder))
+    assert manifest["shape"] == [4, 5, 1]
+    assert [entry["category"] for entry in manifest["categories"]] == ["0", "1", "2"]
+    for label, entry in enumerate(manifest["categories"]):
+        train = arrays["train_images"][label == TRAIN]
+        test = arrays["t10k_images"][label == TEST]
+        assert entry["splits"] == {"train": len(train), "test": len(test)}
+        found = images(place, manifest, str(label))[..., 0]
+        assert np.array_equal(found, np.concatenate([train, test]))
+    assert str(tmp_path) not in str(manifest)  # nobody's machine in a file that travels
+
+    some = fetch(
+        make_params,
+        place,
+        "idx",
+        folder=str(folder),
+        dataset="mnist",
+        categories=("2", "0"),
+        drawings_per_category=1,
+    )
+    assert [entry["splits"] for entry in some["categories"]] == [{"train": 1, "test": 1}] * 2
+    first = arrays["train_images"][2], arrays["t10k_images"][0]
+    assert np.array_equal(images(place, some, "2")[..., 0], np.stack(first))
+
+
+def test_emnist_and_qmnist_side_by_side(
+    make_params: MakeParams, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, place = tmp_path / "sets", tmp_path / "raw"
+    letters = pictures(TRAIN)
+    for split in ("train", "test"):
+        put(folder, f"emnist-letters-{split}-images-idx3-ubyte.gz", idx(letters))
+        put(folder, f"emnist-letters-{split}-labels-idx1-ubyte.gz", idx(TRAIN + np.uint8(1)))
+        many = np.stack([TRAIN.astype(np.int32), *[np.full(8, -7, np.int32)] * 7], axis=1)
+        put(folder, f"qmnist-{split}-images-idx3-ubyte.gz", idx(letters))
+        put(folder, f"qmnist-{split}-labels-idx2-int.gz", idx(many))
+    put(folder, "emnist-letters-mapping.txt", b"1 65 97\r\n2 66 98\n3 67\n\n")
+
+    told = refused(make_params, place, "idx", folder=str(folder))
+    assert "set data.dataset to one of emnist-letters, qmnist" in told
+    told = refused(make_params, place, "idx", folder=str(folder), dataset="emnist-leters")
+    assert "did you mean emnist-letters?" in told
+
+    turned = fetch(make_params, place, "idx", folder=str(folder), dataset="emnist-letters")
+    assert turned["shape"] == [5, 4, 1]
+    assert [entry["category"] for entry in turned["categories"]] == ["Aa", "Bb", "C"]
+    assert np.array_equal(
+        images(place, turned, "Aa")[:3, ..., 0].transpose(0, 2, 1), letters[TRAIN == 0]
+    )
+    assert "upright" in turned["attribution"]
+    assert "upright" in capsys.readouterr().err
+
+    plain = fetch(make_params, place, "idx", folder=str(folder), dataset="QMNIST")
+    assert [entry["category"] for entry in plain["categories"]] == ["0", "1", "2"]
+    assert np.array_equal(images(place, plain, "0")[:3, ..., 0], letters[TRAIN == 0])
+    assert "upright" not in capsys.readouterr().err
+
+    put(folder, "emnist-letters-mapping.txt", b"1 65\n2 66")
+    told = refused(make_params, place, "idx", folder=str(folder), dataset="emnist-letters")
+    assert "label 3 is out of range: emnist-letters-mapping.txt has 1 to 2" in told
+    for wrong in (
+        b"1 65\n1 66",
+        b"1",
+        b"one 65",
+        b"1 7",
+        b"1 65\n2 65",
+        b"-1 65",
+        b"1 \xff",
+        b"1 -1",
+    ):
+        put(folder, "emnist-letters-mapping.txt", wrong)
+        told = refused(make_params, place, "idx", folder=str(folder), dataset="emnist-letters")
+        assert "emnist-letters-mapping.txt" in told
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"train_labels": TRAIN[:-1]}, "holds 8 images, train-labels-idx1-ubyte 7 labels"),
+        ({"t10k_labels": TEST + np.uint8(1)}, "label 3 is out of range: train has 0 to 2"),
+        ({"train_labels": TRAIN * np.uint8(2)}, "label 4 is out of range: no image has label 1"),
+        ({"t10k_labels": np.array([2, 2, 1, 1, 1], np.uint8)}, "no images of '0' in test"),
+        ({"train_labels": TRAIN.astype(np.int32)}, "holds int32 [8]; labels are uint8 [n], or"),
+        (
+            {"train_labels": np.full((8, 8), -3, np.int32)},
+            "label -3 is out of range (0 to 999)",
+        ),
+        ({"train_images": pictures(TRAIN, 4, 4)}, "images of [4, 4] pixels in train and of [4, 5]"),
+        ({"train_images": pictures(TRAIN).astype(np.float32)}, "holds float32 [8, 4, 5]; images"),
+        ({"train_images": pictures(TRAIN)[..., None]}, "holds uint8 [8, 4, 5, 1]; images are"),
+        ({"train_labels": TRAIN[:0], "train_images": pictures(TRAIN[:0])}, "train has none"),
+        (
+            {"train_labels": TRAIN * np.uint8(0), "t10k_labels": TEST * np.uint8(0)},
+            "only the category '0'",
+        ),
+    ],
+)
+def test_files_that_disagree_are_named(
+    make_params: MakeParams, tmp_path: Path, arrays: dict[str, NDArray[Any]], told: str
+) -> None:
+    mnist(tmp_path / "files", "", **arrays)
+    assert told in refused(make_params, tmp_path / "raw", "idx", folder=str(tmp_path / "files"))
+
+
+def test_what_cannot_be_had_is_said(
+    make_params: MakeParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, place = tmp_path / "files", tmp_path / "raw"
+
+    def told(**data: Any) -> str:
+        return refused(make_params, place, "idx", **{"folder": str(folder), **data})
+
+    assert "data.folder: no folder that can be read" in told()
+    folder.mkdir()
+    assert "holds no files in MNIST's format; it needs train-images-idx3-ubyte" in told()
+    mnist(folder / "raw")
+    assert "'raw' inside it has some" in told()
+    mnist(folder)
+    assert "not all are in mnist\n  '3': no such category\n  it has '0', '1', '2'" in told(
+        categories=("1", "3")
+    )
+    assert "set data.allow_fewer: true, or lower it to 1\n  '0' in test: 1" in told(
+        drawings_per_category=2
+    )
+    assert "data.image_size: the images of mnist are 5×4 pixels" in told(image_size=28)  # noqa: RUF001
+    with monkeypatch.context() as patched:
+        patched.setattr("quickspine.space.RESERVE", 1 << 60)
+        with pytest.raises(NoSpaceError, match=r"lower data\.drawings_per_category"):
+            fetch(make_params, place, "idx", folder=str(folder))
+    put(folder, "t10k-images-idx3-ubyte", idx(pictures(TEST)))  # beside the packed one: no matter
+    put(folder, "test-labels-idx1-ubyte.gz", idx(TEST))
+    assert "are both labels of mnist's test split; keep one" in told()
+    (folder / "test-labels-idx1-ubyte.gz").unlink()
+    (folder / "t10k-labels-idx1-ubyte.gz").unlink()
+    assert "lacks the like of t10k-labels-idx1-ubyte" in told()
+
+
+ARRAYS = st.tuples(
+    st.sampled_from(sorted(CODES, key=str)), st.lists(st.integers(1, 4), min_size=1, max_size=3)
+).map(lambda of: np.arange(np.prod(of[1])).astype(of[0]).reshape(of[1]))
+
+
+def read(content: bytes, packed: bool = False) -> NDArray[Any]:
+    """What `Idx` reads of a file, all of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "file.gz" if packed else "file")
+        path.write_bytes(content)
+        with Idx(path) as file:
+            rows = []
+            while len(some := file.read(2)):
+                rows.append(some)
+            return np.concatenate(rows) if rows else np.zeros((0, *file.shape), file.dtype)
+
+
+@given(ARRAYS, st.booleans())
+def test_any_array_comes_back(array: NDArray[Any], packed: bool) -> None:
+    content = idx(array)
+    assert np.array_equal(read(gzip.compress(content) if packed else content, packed), array)
+
+
+@given(ARRAYS, st.booleans(), st.data())
+def test_no_part_of_a_file_passes_for_it(
+    array: NDArray[Any], packed: bool, data: st.DataObject
+) -> None:
+    content = gzip.compress(idx(array)) if packed else idx(array)
+    cut = data.draw(st.integers(0, len(content) - 1))
+    with pytest.raises(WrongInputError, match="fetch the file anew"):
+        read(content[:cut], packed)
+    with pytest.raises(WrongInputError, match="fetch the file anew"):
+        read(content + b"?", packed)
+
+
+@given(st.binary(max_size=40), st.booleans())
+def test_no_bytes_end_in_anything_else(tail: bytes, known: bool) -> None:
+    """Whatever a header claims, an array of its shape comes, or an error that names the file."""
+    content = b"\0\0\x08\x03" + tail if known else tail
+    with contextlib.suppress(WrongInputError):
+        array = read(content)
+        assert idx(array.astype(array.dtype.newbyteorder("="))) == content
+
+
+@given(st.data())
+def test_a_damaged_gzip_never_passes(data: st.DataObject) -> None:
+    """Its checksum is looked at with the last row."""
+    array = np.arange(60, dtype=np.uint8).reshape(10, 6)
+    content = bytearray(gzip.compress(idx(array), mtime=0))
+    at = data.draw(st.integers(10, len(content) - 1))  # from 10 on: before stands what is ignored
+    content[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(WrongInputError, match="fetch the file anew"):
+        read(bytes(content), packed=True)
