@@ -22,6 +22,7 @@ SUBSET = Path("data/subset")
 RECORDS = Path("data/records")
 MODELS = Path("models")
 EVALUATION = Path("evaluation")
+SWITCHED = ("train", "finetune")  # have a switch in their section of the params
 
 Work = Callable[[Params, argparse.Namespace], None]
 
@@ -60,7 +61,7 @@ def main(
         if trains:
             _check_choice("head", args.head, params.heads)
             _check_choice("seed", args.seed, params.seeds)
-        if trains and not getattr(params, stage).enabled:
+        if stage in SWITCHED and not getattr(params, stage).enabled:
             with lock(name):
                 _skip(stage, MODELS / name)
             return

@@ -1,6 +1,6 @@
 """Keys of params.yaml that came later: a file without one of them still loads."""
 
-HEADS = ("enabled", "progressive_width", "spinal_input", "optimizer", "momentum")
+HEADS: tuple[str, ...] = ("enabled", "progressive_width", "spinal_input", "optimizer", "momentum")
 HEADS += ("step_epochs", "step_factor")
 OPTIONAL = {
     *(("data", name) for name in ("allow_fewer", "dataset", "folder", "image_size", "strokes")),
