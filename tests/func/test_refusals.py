@@ -64,6 +64,11 @@ def test_damage_is_named_by_the_stage_that_meets_it(copied: Copied) -> None:
     refuses(project, "preprocess: data/raw", "pipeline.preprocess")
     undo()
 
+    project.set({"train.backbone": "vgg19"})
+    message = "train.backbone: vgg19 needs drawings of at least 32x32 pixels. Received: the data's"
+    refuses(project, message, *train)
+    project.set({"train.backbone": "vgg5"})
+
     project.set({"data.categories": ["apple", "cat", "ice cream", "moon"]})
     message = "data/records: drawings of other categories than data.categories ('moon', 'zigzag')"
     refuses(project, message, *train)

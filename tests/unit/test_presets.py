@@ -287,7 +287,9 @@ OVERRIDES = {
     "train.learning_rate": st.floats(1e-300, 10),
     "train.early_stopping": st.none() | st.integers(1, 100_000),
     "train.augment.shift": st.floats(0, 0.5),
-    "finetune.dense_width": st.none() | st.integers(1, 65_536),
+    "finetune.dense_width": st.none()
+    | st.integers(1, 65_536)
+    | st.lists(st.integers(1, 65_536), min_size=1, max_size=8),
     "finetune.weights": words,
     "evaluate.confidence": st.floats(0.5, 0.999),
     "tracking.enabled": st.booleans(),

@@ -18,6 +18,7 @@ from quickspine.nets.features import seen
 from quickspine.nets.heads import DenseHead, SpinalHead
 from quickspine.nets.products import multiplications, products
 from quickspine.params import Backbone, Head, Params
+from quickspine.training.checkpoints import generators
 from quickspine.training.model_file import parameters
 
 # How He starts convolutions; the others start as PyTorch does by default.
@@ -314,6 +315,7 @@ def test_whole_channels_are_dropped_by_the_layer_s_own_seed(name: str, rate: flo
     assert (masks[0].min((1, 2)) == masks[0].max((1, 2))).all()
     assert (masks[0] == 0).mean() == pytest.approx(rate, abs=4 * np.sqrt(rate / 4000))
     np.testing.assert_array_equal(drops[0](ones, training=False), ones)
+    assert list(generators(model)) == [drops[0].name]  # which checkpoints keep
 
 
 @pytest.mark.parametrize("name", KINDS)
