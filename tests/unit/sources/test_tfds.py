@@ -370,6 +370,7 @@ def test_damaged_records_are_named(library: Any, tmp_path: Path) -> None:
         ("mnist/all", r"mnist has no configuration 'all'; .*none: write mnist"),
         ("imdb_reviews", r"no image classification.*text \(Text\), label \(ClassLabel\)"),
         ("celeb_a", r"no image classification"),
+        ("i_naturalist2021", r"the builder i_naturalist2021 does not start \(.*No such file"),
         ("imagenet2012_real", r"no image classification.*real_label \(Sequence\)"),
     ],
 )

@@ -266,7 +266,7 @@ def _need(
     need_space(folder.parent, needed, _REMEDY)
     rows = sum(builder.info.splits[theirs].num_examples for theirs in splits.values())
     print(
-        f"fetch: {builder.info.full_name}: {rows:,} images of {categories:,} categories",
+        f"fetch: {builder.info.full_name}: reads {rows:,} images, up to {categories:,} categories",
         file=sys.stderr,
         flush=True,
     )

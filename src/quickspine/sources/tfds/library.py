@@ -87,6 +87,13 @@ def find(library: Any, dataset: str, folder: str | None) -> Any:
             f"data.dataset: tensorflow-datasets {library.__version__} has no builder "
             f"{name!r}{_close(name, names)}; see https://www.tensorflow.org/datasets/catalog"
         ) from None
+    except (RuntimeError, OSError, ValueError) as error:
+        # Some read a list in Google's storage, or a file that their package lacks.
+        first = str(error).strip().partition("\n")[0]
+        raise WrongInputError(
+            f"data.dataset: the builder {dataset} does not start ({first[:300]}); choose another, "
+            "or check the network"
+        ) from None
 
 
 def _close(name: str, known: list[str]) -> str:
