@@ -31,24 +31,17 @@ def pixels(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
     """Yield labels, int64 [n], and images, uint8 [n, height, width, channels], as they are drawn.
 
+    Those of one block are of one size; where sizes vary, a block is one image.
+
     Raises:
-        WrongInputError: if images differ in size, or a record is damaged.
+        WrongInputError: if a record is damaged.
     """
     keys = {content.image: True, content.label: True}
     examples = _examples(library, builder, split, keys, {})
     # What varies cannot be put together before it is known to be equal.
     block = BLOCK if None not in content.shape else 1
-    seen: set[tuple[int, ...]] = set()
     for example in _guarded(builder, examples.batch(block)):
         images = example[content.image]
-        seen.add(images.shape[1:3])
-        if len(seen) > 1:
-            sizes = " and ".join(f"{height} x {width}" for height, width in sorted(seen))
-            raise WrongInputError(
-                f"data.image_size: images of {builder.info.full_name} have several sizes ({sizes} "
-                "pixels, perhaps more); set it to the pixels a side that they shall become, such "
-                "as 224"
-            )
         yield example[content.label], images.swapaxes(1, 2) if content.transposed else images
 
 
