@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     ValidationError,
     field_serializer,
@@ -91,6 +92,10 @@ def _widths(value: Any) -> int | tuple[int, ...] | None:
     return widths if several else value
 
 
+def _as_it_is(value: Any) -> Any:
+    return value  # pydantic would warn of a list where JSON has no tuples
+
+
 class Data(Section):
     """Which drawings, and where they come from."""
 
@@ -135,7 +140,8 @@ class Data(Section):
         source = info.data.get("source")
         if names is None:
             return known.DOODLES if source == "doodles" else _everything(source)
-        found: tuple[str, ...] = check(names)
+        # JSON's arrays come as lists, once something stands before the check.
+        found: tuple[str, ...] = check(tuple(names) if isinstance(names, list) else names)
         wrong = [_twins(found)]
         if source in DRAWN or source is None:
             wrong += _undrawable(found, source)
@@ -251,7 +257,9 @@ class Heads(Course):
     """What the heads look like: shared by both kinds of training."""
 
     enabled: bool = True
-    dense_width: Annotated[int | tuple[int, ...] | None, PlainValidator(_widths)]
+    dense_width: Annotated[
+        int | tuple[int, ...] | None, PlainValidator(_widths), PlainSerializer(_as_it_is)
+    ]
     spinal_width: Units | None
     progressive_width: Units | None = None
     sub_layers: Annotated[int, Field(ge=1, le=MOST_SUB_LAYERS)]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
-import importlib.resources.abc
-import importlib.util
 import io
 import sys
 from collections.abc import Iterator
@@ -26,10 +24,6 @@ def started() -> Iterator[Any]:
     Its bars are shown on a terminal only: in a log they are a line each second.
     """
     start_tensorflow()
-    if importlib.util.find_spec("importlib_resources") is None:
-        # tfds 4.9.10 asks for this backport in every Python, but installs it in old ones only; the
-        # standard library's own, which it became, does.
-        sys.modules.setdefault("importlib_resources", importlib.resources)
     logging = importlib.import_module("absl.logging")
     before = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
