@@ -110,7 +110,7 @@ def test_a_pretrained_backbone_is_checked_before_tensorflow_starts(project: Path
     done = python("-c", code)
     assert (done.returncode, done.stdout) == (2, "False\n")
     assert "finetune-dense-1: finetune.backbone: " in done.stderr
-    assert "efficientnet_lite" in done.stderr
+    assert "efficientnet_lite0" in done.stderr
 
 
 @pytest.mark.parametrize(

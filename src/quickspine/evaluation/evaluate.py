@@ -15,6 +15,7 @@ from quickspine.evaluation import (
     model_card,
     pairing,
     predictions,
+    recipe,
     report,
     summary,
 )
@@ -103,6 +104,7 @@ def evaluate(
                 surroundings(),
                 known,
                 None if contact_sheet is None else contact_sheet.read_bytes(),
+                {"train": recipe.seen(params.train)},
             ),
         )
         model_card.write(folder / "model-card.md", metrics, params, known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,7 @@ class Evidence:
         environment: what the models were measured on, name to value, in the order to print.
         digests: sha256 of the params, the data and each model, in the order to print.
         contact_sheet: a PNG of some drawings, if there is one.
+        notes: by stage, sentences that its verdict must not be read without.
     """
 
     metrics: dict[str, Any]
@@ -32,6 +33,7 @@ class Evidence:
     environment: Mapping[str, object]
     digests: Mapping[str, str]
     contact_sheet: bytes | None = field(default=None, repr=False)
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def light(self) -> bool:

@@ -12,7 +12,7 @@ from quickspine.evaluation.markdown import escape, listed, table
 from quickspine.evaluation.numbers import SPACE, count, interval, points, several, spread
 from quickspine.evaluation.pairing import is_open, stages, told
 from quickspine.files import whole_file
-from quickspine.params import DRAWN, Params, Train
+from quickspine.params import DRAWN, Params
 
 UNCHANGED = "Training drawings are shown as they are."
 
@@ -99,23 +99,9 @@ def _from_scratch(params: Params) -> str:
         f"{told('train')}: backbone {escape(train.backbone)} of width {train.width:g}, "
         f"{several(train.epochs, 'epoch')}, batches of {train.batch_size}, "
         f"{recipe.descent(train, train.learning_rate)}, dropout {train.dropout:g}. "
-        + _seen(train)
+        + "".join(f"{words} " for words in recipe.seen(train))
         + (f"Each training drawing is changed at random: {changed}." if changed else UNCHANGED)
     )
-
-
-def _seen(train: Train) -> str:
-    """What heads see of the backbone, where that is not all of its map."""
-    words = {
-        "map": "",
-        "average": "Heads see the average of each channel. ",
-        "maximum": "Heads see the largest value of each channel. ",
-        "paper": "As in the paper's code, heads do not see the same: spinal and progressive ones "
-        "see the whole map, the others the largest value of each channel, so that a difference "
-        "may be one of features. ",
-    }
-    cells = "Each sub-layer of the spinal head sees one cell of the map. "
-    return words[train.features] + (cells if train.spinal_input == "cells" else "")
 
 
 def _finetuned(params: Params) -> str:

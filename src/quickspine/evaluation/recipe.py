@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quickspine.evaluation.numbers import SPACE, several
-from quickspine.params import Augment, Course, Finetune
+from quickspine.params import Augment, Course, Finetune, Train
 
 
 def descent(params: Course, rate: float) -> str:
@@ -52,3 +52,20 @@ def blocks(params: Finetune) -> str:
     if params.unfrozen_blocks == "all":
         return "all blocks (without their normalisation)"
     return f"the last {several(params.unfrozen_blocks, 'block').replace('one ', '')}"
+
+
+def seen(train: Train) -> list[str]:
+    """What heads see of the backbone, where that is not all of its map: a sentence each."""
+    words = {
+        "map": [],
+        "average": ["Heads see the average of each channel."],
+        "maximum": ["Heads see the largest value of each channel."],
+        "paper": [
+            "As in the paper's code, heads do not see the same: spinal and progressive ones see "
+            "the whole map, the others the largest value of each channel, so that a difference may "
+            "be one of features."
+        ],
+    }[train.features]
+    if train.spinal_input == "cells":
+        words.append("Each sub-layer of the spinal head sees one cell of the map.")
+    return words

@@ -41,7 +41,7 @@ ORDER: tuple[Callable[[Evidence], Section | None], ...] = (
 def text(evidence: Evidence) -> str:
     """The page, which needs no other file and no network."""
     sections = [found for section in ORDER if (found := section(evidence)) is not None]
-    body = verdict.top(evidence.metrics) + page.contents(sections)
+    body = verdict.top(evidence.metrics, evidence.notes) + page.contents(sections)
     return page.document(verdict.QUESTION, body + "".join(map(str, sections)))
 
 

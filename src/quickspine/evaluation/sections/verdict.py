@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from quickspine.evaluation import numbers
 from quickspine.evaluation.numbers import SPACE, points
 from quickspine.evaluation.page import escape
 from quickspine.evaluation.pairing import is_open, told
+from quickspine.params import DRAWN
 
 QUESTION = "Does a SpinalNet head beat a dense head?"
 PAIR = ("spinal", "dense")
 SEEDS = 6  # whose McNemar counts a card has room for
 
 
-def top(metrics: dict[str, Any]) -> str:
-    """The question, what was compared on what, and the answers."""
+def top(metrics: dict[str, Any], notes: Mapping[str, Sequence[str]]) -> str:
+    """The question, what was compared on what, and the answers.
+
+    Args:
+        metrics: what `comparison.summarise` returned.
+        notes: by stage, sentences that its verdict must not be read without.
+    """
     data = metrics["data"]
-    kind = "synthetic drawings" if data["synthetic"] else "drawings"
+    kind = "drawings" if data["source"] in DRAWN else "images"
+    kind = f"synthetic {kind}" if data["synthetic"] else kind
     text = (
         f"<h1>{QUESTION}</h1>\n"
         f'<p class="soft">{escape(data["source"])}: {len(data["categories"])} categories, '
@@ -28,21 +36,24 @@ def top(metrics: dict[str, Any]) -> str:
             '<p class="synthetic"><strong>Synthetic drawings.</strong> A program drew them, not '
             "people: these numbers say how the heads compare on such drawings, and no more.</p>\n"
         )
-    cards = "".join(_card(stage, found) for stage, found in metrics["comparisons"].items())
+    found = metrics["comparisons"].items()
+    cards = "".join(_card(stage, compared, notes.get(stage, ())) for stage, compared in found)
     if not cards:
+        text += "".join(f"<p>{escape(note)}</p>\n" for each in notes.values() for note in each)
         return text + (
             "<p>No stage has both a spinal and a dense head, so nothing is compared here.</p>\n"
         )
     return text + f'<div class="cards">\n{cards}</div>\n'
 
 
-def _card(stage: str, found: dict[str, Any]) -> str:
+def _card(stage: str, found: dict[str, Any], notes: Sequence[str]) -> str:
     verdict = found["verdict"][:1].upper() + found["verdict"][1:]
     reduction = found["error_reduction"]
     fewer = "" if reduction is None else f" (error reduction {numbers.signed(reduction)}{SPACE}%)"
     lines = [_interval(found), _p_values(found), _mcnemar(found["mcnemar"])]
     if is_open(PAIR, found):
         lines.append(f"To settle it: {found['needed']['words']}.")
+    lines += notes
     listed = "".join(f"<li>{escape(line)}</li>\n" for line in lines)
     return (
         f'<section class="card"><h2>{escape(told(stage))}</h2>\n'
