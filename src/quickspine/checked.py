@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from quickspine.errors import WrongInputError
-from quickspine.params_errors import explained
+from quickspine.params.errors import explained
 
 SHOWN = 3  # of what is wrong: the remedy is to run a stage again, whatever it is
 

@@ -14,7 +14,7 @@ from typing import Any
 from quickspine.errors import NoSpaceError, WrongInputError
 from quickspine.files import whole_file
 from quickspine.params import load
-from quickspine.params_errors import shown
+from quickspine.params.errors import shown
 from quickspine.yaml_edit import Key, exchanged, flat, places, source
 from quickspine.yaml_file import read
 

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from quickspine import categories
 from quickspine.errors import WrongInputError
 from quickspine.params import Params, load
-from quickspine.params_errors import MAX_SHOWN
+from quickspine.params.errors import MAX_SHOWN
 from tests.unit.optional import OPTIONAL
 
 TEXT = (Path(__file__).resolve().parents[2] / "params.yaml").read_text(encoding="utf-8")

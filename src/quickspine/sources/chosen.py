@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from quickspine import categories as known
 from quickspine.errors import WrongInputError
 from quickspine.params import Data
-from quickspine.params_errors import MAX_SHOWN, shown
+from quickspine.params.errors import MAX_SHOWN, shown
 
 SPLITS = ("train", "validation", "test")  # in this order in a category's file
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from quickspine.errors import WrongInputError
 from quickspine.parallel import by_threads
 from quickspine.params import Data
-from quickspine.params_errors import MAX_SHOWN, shown
+from quickspine.params.errors import MAX_SHOWN, shown
 from quickspine.sources import Collection, Fetched
 from quickspine.sources.chosen import check_enough, choose
 from quickspine.sources.folder import tree

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from quickspine.errors import WrongInputError
-from quickspine.params_errors import shown
+from quickspine.params.errors import shown
 from quickspine.sources.chosen import SPLITS, capped
 
 SUFFIXES = (".jpg", ".jpeg", ".png")  # in any case

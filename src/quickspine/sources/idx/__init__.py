@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from quickspine.errors import WrongInputError
 from quickspine.params import Data
-from quickspine.params_errors import shown
+from quickspine.params.errors import shown
 from quickspine.sources import Collection
 from quickspine.sources.chosen import check_enough, choose
 from quickspine.sources.idx.found import Set, find

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from quickspine.errors import WrongInputError
 from quickspine.params import Data
-from quickspine.params_errors import shown
+from quickspine.params.errors import shown
 
 UNNAMED = "mnist"  # the set whose files have nothing before their names
 _NAME = re.compile(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quickspine.errors import WrongInputError
-from quickspine.params_errors import shown
+from quickspine.params.errors import shown
 from quickspine.sources.idx.stream import CHUNK, Idx
 
 LABELS = 1000  # the most categories: a label from there on is damage

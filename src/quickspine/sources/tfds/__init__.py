@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from quickspine.errors import WrongInputError
 from quickspine.params import Data
-from quickspine.params_errors import shown
+from quickspine.params.errors import shown
 from quickspine.sources import Collection, Encoding
 from quickspine.sources.chosen import capped, check_enough, choose
 from quickspine.sources.tfds import reading

@@ -12,7 +12,7 @@ from typing import Any
 
 from quickspine.chatter import start_tensorflow
 from quickspine.errors import WrongInputError
-from quickspine.params_errors import MAX_SHOWN
+from quickspine.params.errors import MAX_SHOWN
 
 ATTEMPTS = 5  # for each file: seconds of patience where nothing answers, not tfds's three minutes
 
