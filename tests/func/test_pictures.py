@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,10 @@ def test_the_report_speaks_of_photographs_and_warns_of_unequal_features(project:
     card = (project.path / "evaluation/model-card.md").read_text(encoding="utf-8")
     assert "a, b &amp; &lt;red&gt;" in report
     assert "<red>" not in report
+    assert not re.search(
+        r"(?i)\bdrawings?\b", re.sub(r'class="[^"]*"|<style.*?</style>', "", report)
+    )
+    assert not re.search(r"(?i)\bdrawings?\b", card)
     assert "do not see the same" in report
     assert "do not see the same" in card
     assert "colour (red, green, blue) images of 32 by 32 pixels" in card

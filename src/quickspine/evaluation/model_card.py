@@ -11,6 +11,7 @@ from quickspine.evaluation import limits, numbers, recipe
 from quickspine.evaluation.markdown import escape, listed, table
 from quickspine.evaluation.numbers import SPACE, count, interval, points, several, spread
 from quickspine.evaluation.pairing import is_open, stages, told
+from quickspine.evaluation.wording import fitting
 from quickspine.files import whole_file
 from quickspine.params import DRAWN, Params
 
@@ -45,9 +46,8 @@ def text(metrics: dict[str, Any], params: Params, digests: Mapping[str, str]) ->
         ),
     }
     of = "drawings" if metrics["data"]["source"] in DRAWN else "images"
-    return f"# Model card: SpinalNet and dense heads on {of}\n\n" + "\n".join(
-        f"## {title}\n\n{part}" for title, part in parts.items()
-    )
+    whole = "\n".join(f"## {title}\n\n{part}" for title, part in parts.items())
+    return f"# Model card: SpinalNet and dense heads on {of}\n\n{fitting(whole, metrics['data'])}"
 
 
 def _what(metrics: dict[str, Any]) -> str:

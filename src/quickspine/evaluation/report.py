@@ -20,6 +20,7 @@ from quickspine.evaluation.sections import (
     training,
     verdict,
 )
+from quickspine.evaluation.wording import fitting
 from quickspine.files import whole_file
 
 ORDER: tuple[Callable[[Evidence], Section | None], ...] = (
@@ -42,7 +43,8 @@ def text(evidence: Evidence) -> str:
     """The page, which needs no other file and no network."""
     sections = [found for section in ORDER if (found := section(evidence)) is not None]
     body = verdict.top(evidence.metrics, evidence.notes) + page.contents(sections)
-    return page.document(verdict.QUESTION, body + "".join(map(str, sections)))
+    whole = fitting(body + "".join(map(str, sections)), evidence.metrics["data"])
+    return page.document(verdict.QUESTION, whole)
 
 
 def write(place: Path, evidence: Evidence) -> None:
