@@ -134,7 +134,9 @@ def test_a_preset_after_another_owes_nothing_to_it_and_local_keys_stay(project: 
     }
     text = TEXT
     for key, value in local.items():
-        text = re.sub(rf"(  {key.partition('.')[2]}: )\S+", rf"\g<1>{json.dumps(value)}", text)
+        section, _, name = key.partition(".")
+        line = rf"(?ms)^({section}:(?:(?!^\S).)*?^  {name}: )\S+"
+        text = re.sub(line, rf"\g<1>{json.dumps(value)}", text)
     Path("params.yaml").write_text(text, encoding="utf-8")
     assert {key: values(project / "params.yaml")[key] for key in local} == local
     apply("quick")
