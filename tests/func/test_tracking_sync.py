@@ -276,6 +276,11 @@ def test_a_run_that_waits_is_not_swept_as_killed(
     assert only_run().info.status == "FINISHED"
 
 
+def off(before: str, tracking: str, value: str) -> str:
+    """Params whose tracking is switched otherwise."""
+    return f"{before}\ntracking:\n{tracking.replace('  enabled: true', f'  enabled: {value}')}"
+
+
 def test_system_exit_codes_and_words(empty: Path, never_recorded: None) -> None:
     nothing = run_sync(empty)
     assert nothing.communicate() == ("sync: nothing waits to be recorded\n", "")
@@ -283,10 +288,11 @@ def test_system_exit_codes_and_words(empty: Path, never_recorded: None) -> None:
     assert not (empty / "mlruns").exists()
     work(configured(), empty)
     text = PARAMS.read_text()
+    before, tracking = text.split("\ntracking:\n")
     for changed, code, words in [
         (text.replace("  uri: null", f"  uri: {closed_port()}"), 1, "refused"),
-        (text.replace("  enabled: true", "  enabled: false"), 2, "tracking.enabled: received"),
-        (text.replace("  enabled: true", "  enabled: perhaps"), 2, "tracking.enabled"),
+        (off(before, tracking, "false"), 2, "tracking.enabled: received"),
+        (off(before, tracking, "perhaps"), 2, "tracking.enabled"),
     ]:
         assert changed != text
         (empty / "other.yaml").write_text(changed)

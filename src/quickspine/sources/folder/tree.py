@@ -184,7 +184,7 @@ def _named(place: str, folders: list[str]) -> dict[str, str]:
 def _without_classes(place: str, loose: list[str]) -> WrongInputError:
     images = [name for name in loose if name.lower().endswith(SUFFIXES)]
     lie = f"; {len(images):,} images lie directly in it: sort them into such" if images else ""
-    return WrongInputError(f"data.folder: {shown(place)} holds no folders, one a class{lie}")
+    return WrongInputError(f"data.folder: {place!r} holds no folders, one a class{lie}")
 
 
 def _entries(root: Path, place: str) -> list[os.DirEntry[str]]:
@@ -194,7 +194,7 @@ def _entries(root: Path, place: str) -> list[os.DirEntry[str]]:
             entries = [entry for entry in found if not _no_part(entry.name)]
     except OSError as error:
         raise WrongInputError(
-            f"data.folder: {shown(place or str(root))} cannot be read ({error.strerror})"
+            f"data.folder: {(place or str(root))!r} cannot be read ({error.strerror})"
         ) from None
     return sorted(entries, key=lambda entry: _order(entry.name))
 

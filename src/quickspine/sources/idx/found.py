@@ -65,7 +65,7 @@ def find(data: Data) -> Set:
     sets = _sets(paths)
     if not sets:
         raise WrongInputError(
-            f"data.folder: {shown(data.folder)} holds no files in MNIST's format; it needs "
+            f"data.folder: {data.folder!r} holds no files in MNIST's format; it needs "
             f"{', '.join(_EXAMPLE.values())}, each with .gz or without, or such with a name before "
             f"them{_below(paths)}"
         )
