@@ -8,7 +8,11 @@ from quickspine.params import Params
 
 def run(params: Params, args: Namespace) -> None:
     from quickspine.dataset import subset
+    from quickspine.dataset.raw import Raw
+    from quickspine.nets import sizes
 
+    if params.train.enabled:  # what cannot be trained is not prepared, for hours perhaps
+        sizes.check(params, Raw(stage.RAW, params.data.categories).shape)
     manifest = subset.preprocess(params, stage.RAW, stage.SUBSET)
     counts = ", ".join(
         f"{split['drawings']:,} {name}" for name, split in manifest["splits"].items()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from quickspine.dataset.category_file import CategoryFile, Hash
 from quickspine.dataset.content import DIGEST_BYTES
@@ -70,10 +70,10 @@ def kind_of(content: bytes) -> Kind:
 
 
 def thumbnails(contents: Iterable[bytes], side: int) -> NDArray[np.uint8]:
-    """Images cut to squares and made small, uint8 [n, side, side, 3]."""
+    """Images squeezed to squares, as training squeezes them: uint8 [n, side, side, 3]."""
     found = []
     for content in contents:
         with Image.open(io.BytesIO(content)) as picture:
-            small = ImageOps.fit(picture.convert("RGB"), (side, side))
+            small = picture.convert("RGB").resize((side, side))
         found.append(np.asarray(small))
     return np.stack(found) if found else np.empty((0, side, side, 3), np.uint8)

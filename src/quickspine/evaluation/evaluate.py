@@ -104,7 +104,10 @@ def evaluate(
                 surroundings(),
                 known,
                 None if contact_sheet is None else contact_sheet.read_bytes(),
-                {"train": recipe.seen(params.train)},
+                {
+                    "train": recipe.seen(params.train),
+                    "finetune": recipe.started(params.finetune),
+                },
             ),
         )
         model_card.write(folder / "model-card.md", metrics, params, known)

@@ -112,12 +112,14 @@ def _finetuned(params: Params) -> str:
         f"{tuned.learning_rate:g}"
     )
     after = second if tuned.epochs and tuned.unfrozen_blocks else ""
+    untrained = "".join(f" {words}" for words in recipe.started(tuned))
     return (
         f"{told('finetune')}: {escape(tuned.backbone)} with "
         f"{weights.get(tuned.weights, 'weights from a file')}, drawings resized to "
         f"{tuned.image_size} pixels a side; {several(tuned.head_epochs, 'epoch')} of the head "
         f"alone, {recipe.descent(tuned, tuned.head_learning_rate)}"
-        f"{after}; batches of {tuned.batch_size}, dropout {tuned.dropout:g}. {UNCHANGED}"
+        f"{after}; batches of {tuned.batch_size}, dropout {tuned.dropout:g}. "
+        f"{UNCHANGED}{untrained}"
     )
 
 

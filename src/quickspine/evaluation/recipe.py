@@ -69,3 +69,10 @@ def seen(train: Train) -> list[str]:
     if train.spinal_input == "cells":
         words.append("Each sub-layer of the spinal head sees one cell of the map.")
     return words
+
+
+def started(tuned: Finetune) -> list[str]:
+    """What must be known of the backbone that fine-tuning began with: a sentence each."""
+    if tuned.weights != "none":
+        return []
+    return ["The backbone began with random weights: this says nothing about pretrained networks."]

@@ -52,7 +52,7 @@ class Data(Section):
     def _needed(cls, value: str | None, info: Any) -> str | None:
         source, needed = info.data.get("source"), NEEDED[str(info.field_name)]
         if value is None and source in needed:
-            raise ValueError(f"data.source: {source} needs it; {needed[source]}")
+            raise ValueError(f"needed by data.source: {source}; {needed[source]}")
         return value
 
     @field_validator("categories", mode="wrap")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tracemalloc
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline import preprocess as door
 from quickspine.dataset import SPLITS, duplicates
 from quickspine.dataset import raw as raw_module
 from quickspine.dataset import subset as module
@@ -267,3 +270,18 @@ def test_memory_does_not_grow_with_the_number_of_drawings(
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0], peaks
     assert peaks[1] < 20_000 * 64 * 2 / 2, peaks  # half of the drawings
+
+
+def test_what_the_backbone_cannot_take_is_said_before_anything_is_prepared(
+    tmp_path: Path, make_raw: Any, make_params: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    shutil.copytree(make_raw({"cat": random_drawings(30), "apple": random_drawings(30, seed=1)}),
+                    tmp_path / "data/raw")  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    chosen = {"data.categories": ("cat", "apple"), "data.drawings_per_category": 30}
+    with pytest.raises(WrongInputError, match=r"train\.backbone: vgg5 needs .* at least 16x16"):
+        door.run(make_params(chosen), Namespace())
+    assert not Path("data/subset").exists()
+    door.run(make_params({**chosen, "train.enabled": False}), Namespace())
+    assert Path("data/subset/manifest.json").is_file()

@@ -80,6 +80,15 @@ def test_what_was_not_done_is_not_told(make: Any, evaluate: Evaluate, params: Pa
     assert "drawn by people" in text
 
 
+def test_a_backbone_of_random_weights_is_called_that(
+    make: Any, evaluate: Evaluate, params: Params
+) -> None:
+    words = "this says nothing about pretrained networks"
+    random = params.finetune.model_copy(update={"weights": "none"})
+    assert words in card(make(), evaluate, params.model_copy(update={"finetune": random}))
+    assert words not in card(make(), evaluate, params)
+
+
 def test_photographs_are_no_drawings(make: Any, evaluate: Evaluate, params: Params) -> None:
     case = make(synthetic=False)
     case.data |= {"source": "folder", "shape": [96, 64, 3]}

@@ -367,6 +367,7 @@ def test_damaged_records_are_named(library: Any, tmp_path: Path) -> None:
         ("mnst", r"no builder 'mnst'; did you mean .*mnist"),
         ("zzzzzzzz", r"no builder 'zzzzzzzz'; see https"),
         ("emnist/lettrs", r"no configuration 'lettrs'; did you mean letters\?; .*balanced"),
+        ("emnist", r"emnist has several configurations; write emnist/ and one of balanced, "),
         ("mnist/all", r"mnist has no configuration 'all'; .*none: write mnist"),
         ("imdb_reviews", r"no image classification.*text \(Text\), label \(ClassLabel\)"),
         ("celeb_a", r"no image classification"),

@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import importlib
 import io
+import logging as standard
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +26,9 @@ def started() -> Iterator[Any]:
     """
     start_tensorflow()
     logging = importlib.import_module("absl.logging")
+    retries = standard.getLogger("urllib3.connectionpool")  # warns of each try
+    level = retries.level
+    retries.setLevel(standard.ERROR)
     before = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
@@ -35,6 +39,7 @@ def started() -> Iterator[Any]:
             yield library
     finally:
         logging.set_verbosity(before)
+        retries.setLevel(level)
 
 
 @contextlib.contextmanager
@@ -72,6 +77,11 @@ def find(library: Any, dataset: str, folder: str | None) -> Any:
         raise WrongInputError(
             f"data.dataset: {name} has no configuration {config!r}{_close(config, configs)}; "
             f"it has {known}"
+        )
+    if configs is not None and len(configs) > 1 and not config:
+        raise WrongInputError(
+            f"data.dataset: {name} has several configurations; write {name}/ and one of "
+            f"{_listed(configs)}"
         )
     try:
         return library.builder(dataset, data_dir=folder)
