@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ Hash = Callable[[NDArray[np.uint8]], NDArray[np.uint64]]  # of rows of pixels
 
 
 @dataclass(frozen=True)
-class CategoryFile:
+class CategoryFile(ABC):
     """What the manifest says of a category; each encoding has a class of its own.
 
     Attributes:
@@ -50,13 +51,13 @@ class CategoryFile:
             )
         self.check_rows()
 
+    @abstractmethod
     def check_rows(self) -> None:
         """Compare the number of images; raises WrongInputError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def digests(self, start: int, stop: int, hashed: Hash) -> NDArray[np.uint64]:
         """Digests of images `start` to `stop`, uint64 [n, 2]."""
-        raise NotImplementedError
 
     def _sha256(self, stop: Stop) -> str:
         hasher, piece = hashlib.sha256(), bytearray(PIECE)

@@ -60,6 +60,7 @@ def opened(path: Path, rows: int, made_by: str) -> Iterator[zipfile.ZipFile]:
             if len(archive.namelist()) != rows:
                 raise ValueError(f"{len(archive.namelist())} images, {rows} in the manifest")
             yield archive
+    # zipfile raises the last one for a packing that it does not know.
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise WrongInputError(f"{path}: {error!s:.200}; run: dvc repro -f {made_by}") from None
 

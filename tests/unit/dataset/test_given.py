@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from quickspine.dataset import SPLITS
 from quickspine.dataset.category_file import CategoryFile
 from quickspine.dataset.given import TEST, TRAIN, VALIDATION, Assignment
+from quickspine.dataset.raw import RawFile
 from quickspine.dataset.subset import preprocess
 from quickspine.errors import WrongInputError
 from quickspine.files import read_json, write_json
@@ -22,7 +23,7 @@ SHARES = Split(train=0.6, validation=0.2, test=0.2)
 
 
 def files(*counts: tuple[int, int, int]) -> list[CategoryFile]:
-    return [CategoryFile(str(n), Path("x"), sum(c), "", c) for n, c in enumerate(counts)]
+    return [RawFile(str(n), Path("x"), sum(c), "", c, 1) for n, c in enumerate(counts)]
 
 
 counts = st.tuples(*[st.integers(0, 9)] * 3)
