@@ -47,7 +47,12 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 content = picture(colour, number)
                 file.append(content, "png" if number % 3 == 0 else "jpg")
         entries.append(vars(entry(name, file, "made up", {"train": 40, "test": 20})))
-    manifest = {"source": "folder", "synthetic": True, "licence": "none", "attribution": "none"}
+    manifest = {
+        "source": "folder folder",
+        "synthetic": True,
+        "licence": "none",
+        "attribution": "none",
+    }
     manifest |= {"shape": [SIDE, SIDE, 3], "encoding": "pictures", "categories": entries}
     write_json(folder / "manifest.json", manifest)
     return folder
@@ -95,6 +100,18 @@ def test_the_source_s_test_split_is_kept_and_every_picture_is_there_once(
         for number in range(COUNT)
     }
     assert contents == expected
+
+
+def test_the_shards_are_shuffled_over_the_whole_split(records: RecordSet) -> None:
+    labels = np.concatenate([labels for _, labels in batches(records.ordered("train", 16))])
+    assert set(labels[:20].tolist()) == {0, 1, 2}
+
+
+def test_records_of_another_folder_are_refused(place: Path, make_params: Any) -> None:
+    asked = {**OWN, "data.drawings_per_category": None}
+    open_records(place / "records", make_params({**asked, "data.folder": "a/folder"}).data)
+    with pytest.raises(WrongInputError, match="while the params ask for folder others"):
+        open_records(place / "records", make_params({**asked, "data.folder": "others"}).data)
 
 
 def test_tensorflow_reads_the_shards_itself(place: Path, records: RecordSet) -> None:

@@ -227,6 +227,15 @@ def test_the_contact_sheet_shows_every_drawing(
     assert grey[:, : -(4 * 62 + 6)].min() < 100  # the names
 
 
+@pytest.mark.parametrize(("value", "shown"), [(230, 230), (20, 235)])
+def test_grey_photographs_stay_and_white_strokes_become_ink(
+    tmp_path: Path, value: int, shown: int
+) -> None:
+    contact_sheet({"cat": np.full((2, 20, 20), value, np.uint8)}, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.getpixel((sheet.width - 26, sheet.height // 2)) == shown
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{}, {"cat": np.zeros((3, 28, 28))}, {"cat": np.zeros((3, 27), dtype=np.uint8)}],

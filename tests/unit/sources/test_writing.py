@@ -62,6 +62,7 @@ def test_pictures_are_kept_as_they_came_and_give_the_same_bytes(tmp_path: Path) 
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert archive.namelist() == ["0000000.jpg", "0000001.png"]
         assert [archive.read(name) for name in archive.namelist()] == contents
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
     found = entry("a/b", file, "here", {"train": 1, "test": 1})
     assert (found.file, found.rows, found.splits) == ("b.zip", 2, {"train": 1, "test": 1})
