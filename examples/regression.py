@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from examples import regression_report
-from quickspine.errors import WrongInputError
+from quickspine.dataset.records.seeds import derive
+from quickspine.errors import InputError
+from quickspine.nets.backbones.layers.head_block import flat_size
 from quickspine.nets.heads import HeadLayer, MatchedHead, SpinalHead
-from quickspine.nets.heads.block import flat_size
-from quickspine.randomness import derive
 from quickspine.training.adam import adam
 from quickspine.training.model_file import parameters
 from quickspine.training.schedules import Cosine
@@ -213,13 +213,13 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     try:
         if asked.seeds < 2 or asked.epochs < 1:
-            raise WrongInputError(
+            raise InputError(
                 f"--seeds {asked.seeds} --epochs {asked.epochs}: an interval needs 2 seeds or "
                 "more, a training 1 epoch or more"
             )
         results = run(Budget(seeds=asked.seeds, epochs=asked.epochs))
         written = regression_report.write(results, asked.out)
-    except WrongInputError as error:
+    except InputError as error:
         print(f"regression: {error}", file=sys.stderr)
         return 2
     print("\n".join(map(str, written)))

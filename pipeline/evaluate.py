@@ -2,18 +2,18 @@
 
 from argparse import Namespace
 
-from quickspine import stage
+from quickspine import cli
 from quickspine.params import Params
 
 
 def run(params: Params, args: Namespace) -> None:
-    from quickspine.chatter import start_tensorflow
-    from quickspine.dataset.reader import open_records
+    from quickspine.console import start_tensorflow
+    from quickspine.dataset.records.reader import open_records
     from quickspine.evaluation.candidates import candidates
     from quickspine.evaluation.trained import find
 
-    records = open_records(stage.RECORDS, params.data)  # says no before TensorFlow's seconds
-    trained = find(params, stage.MODELS, records.digest)
+    records = open_records(cli.RECORDS, params.data)  # says no before TensorFlow's seconds
+    trained = find(params, cli.MODELS, records.digest)
     proposed = candidates(trained)
     start_tensorflow()
     from quickspine.evaluation import evaluate, summary
@@ -28,11 +28,11 @@ def run(params: Params, args: Namespace) -> None:
             synthetic=records.manifest["synthetic"],
         ) as tracked,
     ):
-        sheet = stage.SUBSET / "contact-sheet.png"
-        metrics, own = evaluate.evaluate(params, trained, records, stage.EVALUATION, sheet)
+        sheet = cli.SUBSET / "contact-sheet.png"
+        metrics, own = evaluate.evaluate(params, trained, records, cli.EVALUATION, sheet)
         print(summary.words(metrics))
         tracked.log_metrics(summary.flat(metrics))
-        tracked.log_artifact(stage.EVALUATION, "evaluation")
+        tracked.log_artifact(cli.EVALUATION, "evaluation")
         for digest, values in own.items():
             attach(params.tracking, digest, values)
         tracked.propose(
@@ -44,4 +44,4 @@ def run(params: Params, args: Namespace) -> None:
 
 
 if __name__ == "__main__":
-    stage.main("evaluate", __doc__ or "", run)
+    cli.main("evaluate", __doc__ or "", run)

@@ -2,19 +2,19 @@
 
 from argparse import Namespace
 
-from quickspine import stage
+from quickspine import cli
 from quickspine.params import Params
 
 
 def run(params: Params, args: Namespace) -> None:
     from quickspine import sources
 
-    manifest = sources.fetch(params.data, stage.RAW)
+    manifest = sources.fetch(params.data, cli.RAW)
     rows = sum(entry["rows"] for entry in manifest["categories"])
     size = sum(entry["bytes"] for entry in manifest["categories"])
     count = len(manifest["categories"])
-    print(f"fetch: {rows:,} drawings of {count} categories, {size / 1e6:.1f} MB in {stage.RAW}")
+    print(f"fetch: {rows:,} drawings of {count} categories, {size / 1e6:.1f} MB in {cli.RAW}")
 
 
 if __name__ == "__main__":
-    stage.main("fetch", __doc__ or "", run)
+    cli.main("fetch", __doc__ or "", run)

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from quickspine import stage
+from quickspine import cli
 from quickspine.params import Params
 
 
@@ -14,14 +14,14 @@ def check(params: Params) -> None:
 
 
 def run(params: Params, args: Namespace) -> None:
-    from quickspine.chatter import start_tensorflow
-    from quickspine.dataset.reader import open_records
+    from quickspine.console import start_tensorflow
+    from quickspine.dataset.records.reader import open_records
 
-    records = open_records(stage.RECORDS, params.data)  # says no before TensorFlow's seconds
+    records = open_records(cli.RECORDS, params.data)  # says no before TensorFlow's seconds
     start_tensorflow()
     from quickspine.training import session
 
-    place = stage.MODELS / f"finetune-{args.head}-{args.seed}"
+    place = cli.MODELS / f"finetune-{args.head}-{args.seed}"
     with records.reading():
         metrics = session.run(params, "finetune", args.head, args.seed, records, place)
     best = f"validation accuracy {metrics['val_accuracy']:.2%} in epoch {metrics['best_epoch']}"
@@ -29,4 +29,4 @@ def run(params: Params, args: Namespace) -> None:
 
 
 if __name__ == "__main__":
-    stage.main("finetune", __doc__ or "", run, check=check, trains=True)
+    cli.main("finetune", __doc__ or "", run, check=check, trains=True)

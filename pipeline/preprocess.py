@@ -2,18 +2,18 @@
 
 from argparse import Namespace
 
-from quickspine import stage
+from quickspine import cli
 from quickspine.params import Params
 
 
 def run(params: Params, args: Namespace) -> None:
-    from quickspine.dataset import subset
-    from quickspine.dataset.raw import Raw
-    from quickspine.nets import sizes
+    from quickspine.dataset.prepare import subset
+    from quickspine.nets.backbones import sizes
+    from quickspine.sources.storage.raw import Raw
 
     if params.train.enabled:  # what cannot be trained is not prepared, for hours perhaps
-        sizes.check(params, Raw(stage.RAW, params.data.categories).shape)
-    manifest = subset.preprocess(params, stage.RAW, stage.SUBSET)
+        sizes.check(params, Raw(cli.RAW, params.data.categories).shape)
+    manifest = subset.preprocess(params, cli.RAW, cli.SUBSET)
     counts = ", ".join(
         f"{split['drawings']:,} {name}" for name, split in manifest["splits"].items()
     )
@@ -22,4 +22,4 @@ def run(params: Params, args: Namespace) -> None:
 
 
 if __name__ == "__main__":
-    stage.main("preprocess", __doc__ or "", run)
+    cli.main("preprocess", __doc__ or "", run)

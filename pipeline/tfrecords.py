@@ -2,14 +2,14 @@
 
 from argparse import Namespace
 
-from quickspine import stage
+from quickspine import cli
 from quickspine.params import Params
 
 
 def run(params: Params, args: Namespace) -> None:
-    from quickspine.dataset import records
+    from quickspine.dataset.records import write
 
-    manifest = records.write(params.records, stage.SUBSET, stage.RECORDS)
+    manifest = write.write(params.records, cli.SUBSET, cli.RECORDS)
     for name, split in manifest["splits"].items():
         size = sum(shard["bytes"] for shard in split["shards"])
         shards = len(split["shards"])
@@ -17,4 +17,4 @@ def run(params: Params, args: Namespace) -> None:
 
 
 if __name__ == "__main__":
-    stage.main("tfrecords", __doc__ or "", run)
+    cli.main("tfrecords", __doc__ or "", run)

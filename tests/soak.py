@@ -30,8 +30,8 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped] # ships no types
 
+from quickspine.dataset.records.seeds import derive
 from quickspine.files import write_json
-from quickspine.randomness import derive
 from tests.func.project import Project, environment, new
 
 KILLS = ("the whole group", "dvc alone", "the stage alone")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class WrongInputError(Exception):
+class InputError(Exception):
     """Wrong params or data: shown without a traceback, the stage exits with 2.
 
     The message names the key or file, what was received, and what would do.

@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.space import naming
 
 # Ignored by git and by DVC, so that a leftover never enters the digest of an output.
@@ -138,11 +138,11 @@ def read_json(place: Path, made_by: str) -> Any:
             raise ValueError(f"more than {MAX_JSON} bytes")
         value = json.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise WrongInputError(f"{place}: missing; run: dvc repro {made_by}") from None
+        raise InputError(f"{place}: missing; run: dvc repro {made_by}") from None
     except (ValueError, OSError, RecursionError) as error:
-        raise WrongInputError(f"{place}: damaged ({error}); run: dvc repro -f {made_by}") from None
+        raise InputError(f"{place}: damaged ({error}); run: dvc repro -f {made_by}") from None
     if not isinstance(value, dict):
-        raise WrongInputError(f"{place}: not a JSON object; run: dvc repro -f {made_by}")
+        raise InputError(f"{place}: not a JSON object; run: dvc repro -f {made_by}")
     return value
 
 
@@ -151,7 +151,7 @@ def lock(name: str, wait_s: float = 600.0) -> Iterator[None]:
     """Hold the lock `name` of this project; it is freed when the process dies.
 
     Raises:
-        WrongInputError: if another process, named in the message, still holds it after `wait_s`.
+        InputError: if another process, named in the message, still holds it after `wait_s`.
     """
     folder = STATE / "locks"
     with naming(folder):
@@ -166,7 +166,7 @@ def lock(name: str, wait_s: float = 600.0) -> Iterator[None]:
         try:
             held.acquire(timeout=wait_s)
         except Timeout:
-            raise WrongInputError(
+            raise InputError(
                 f"{name}: still held by {_named(holder)} after {wait_s:.0f} s; "
                 "end it, then run this again"
             ) from None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quickspine.errors import NoSpaceError, WrongInputError
+from quickspine.errors import InputError, NoSpaceError
 from quickspine.files import whole_file
 from quickspine.params import load
 from quickspine.params.errors import shown
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"  {change}")
         print(f"{args.params}: {len(changes)} changed, the rest stays as it is")
         print("next: make plan (what would run, and why), then make repro")
-    except WrongInputError as error:
+    except InputError as error:
         print(f"preset: {error}", file=sys.stderr)
         sys.exit(2)
     except NoSpaceError as error:
@@ -88,7 +88,7 @@ def apply(name: str, params: Path, folder: Path = FOLDER) -> list[Change]:
         What changed, in the order of the file.
 
     Raises:
-        WrongInputError: if there is no such preset, if one names an unknown key, or if the params
+        InputError: if there is no such preset, if one names an unknown key, or if the params
             would not be valid afterwards; then nothing was written.
         NoSpaceError: if the disk is full.
     """
@@ -110,24 +110,24 @@ def apply(name: str, params: Path, folder: Path = FOLDER) -> list[Change]:
     try:
         text = place.read_bytes().decode("utf-8")
         new = exchanged(text, {change.key: texts[change.key] for change in changes})
-    except WrongInputError as error:
-        raise WrongInputError(f"{params}: {error}") from None
+    except InputError as error:
+        raise InputError(f"{params}: {error}") from None
     with whole_file(place) as partial:
         partial.write_bytes(new.encode("utf-8"))
         shutil.copymode(place, partial)
         try:
             load(partial)
             _check_merged(partial, before | {change.key: change.after for change in changes})
-        except WrongInputError as error:
+        except InputError as error:
             told = str(error).replace(str(partial), f"{params} with {presets[-1].path}")
-            raise WrongInputError(told) from None
+            raise InputError(told) from None
     return changes
 
 
 def _names(folder: Path) -> list[str]:
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     if not names:
-        raise WrongInputError(f"{folder}: no preset there; run this from the project's root")
+        raise InputError(f"{folder}: no preset there; run this from the project's root")
     return names
 
 
@@ -137,7 +137,7 @@ def _read(name: str, folder: Path) -> Preset:
     if name not in names:
         close = difflib.get_close_matches(name, names, n=2, cutoff=0.4)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise WrongInputError(f"{name!r:.80}: no such preset{hint}\n{_listing(folder)}")
+        raise InputError(f"{name!r:.80}: no such preset{hint}\n{_listing(folder)}")
     path = folder / f"{name}.yaml"
     values = flat(read(path))
     text = path.read_bytes().decode("utf-8")
@@ -166,7 +166,7 @@ def _check_keys(preset: Preset, known: dict[Key, Any], params: Path) -> None:
             name = ".".join(key)
             close = difflib.get_close_matches(name, map(".".join, known), n=1, cutoff=0.6)
             remedy = f"did you mean {close[0]}?" if close else "take it out, or add it there"
-            raise WrongInputError(f"{preset.path}: {name!r:.200}: not in {params}; {remedy}")
+            raise InputError(f"{preset.path}: {name!r:.200}: not in {params}; {remedy}")
 
 
 def _check_merged(place: Path, wanted: dict[Key, Any]) -> None:
@@ -174,12 +174,12 @@ def _check_merged(place: Path, wanted: dict[Key, Any]) -> None:
     values = flat(read(place))
     for key, value in wanted.items():
         if key not in values or not _same(values[key], value):
-            raise WrongInputError(
+            raise InputError(
                 f"{place}: the value of {'.'.join(key)} cannot be exchanged in its place; "
                 "write it on the line of its key, a list in brackets"
             )
     if len(values) != len(wanted):
-        raise WrongInputError(f"{place}: would hold other keys; write each value on one line")
+        raise InputError(f"{place}: would hold other keys; write each value on one line")
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from quickspine.errors import NoSpaceError, WrongInputError
+from quickspine.errors import InputError, NoSpaceError
 
 RESERVE = 8_000_000  # bytes that are left free: for manifests, logs, and ends of blocks
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
@@ -90,7 +90,7 @@ def _told(place: str, reason: str, kept: str) -> str:
 
 def _ran_out(error: BaseException) -> str | None:
     """The system's words for a full disk; h5py and TensorFlow hide them in messages."""
-    if isinstance(error, WrongInputError | NoSpaceError):
+    if isinstance(error, InputError | NoSpaceError):
         return None  # they say what they mean
     for code in FULL:
         words = os.strerror(code)

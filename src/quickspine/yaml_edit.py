@@ -16,7 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 
 Key = tuple[str, ...]
 COMMENT = re.compile(r"([ \t]+)#")
@@ -90,7 +90,7 @@ def exchanged(text: str, values: Mapping[Key, str]) -> str:
         values: what is to stand at each key, as `source` gives it.
 
     Raises:
-        WrongInputError: where an old value has comments between its entries, or is a block of text.
+        InputError: where an old value has comments between its entries, or is a block of text.
     """
     found = places(text)
     line_end = "\r\n" if "\r\n" in text else "\n"
@@ -98,12 +98,12 @@ def exchanged(text: str, values: Mapping[Key, str]) -> str:
     for key, value in sorted(values.items(), key=lambda item: -found[item[0]].start):
         place = found[key]
         if place.inner:
-            raise WrongInputError(
+            raise InputError(
                 f"{'.'.join(key)}: comments stand between its entries, and another value would "
                 "lose them; move them above the key"
             )
         if place.block:
-            raise WrongInputError(
+            raise InputError(
                 f"{'.'.join(key)}: written over several lines; write its value behind the key"
             )
         new = value.replace("\r\n", "\n").replace("\n", line_end)

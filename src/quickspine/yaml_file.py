@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 
 MAX_BYTES = 1 << 17  # a params.yaml beyond this is something else
 MAX_DEPTH = 32  # lists and keys inside each other
@@ -61,7 +61,7 @@ def read(path: Path) -> dict[Any, Any]:
     """Read a file of plain nested keys and values, as DVC reads it.
 
     Raises:
-        WrongInputError: if it is missing, unreadable, too large, or uses anchors, aliases or tags.
+        InputError: if it is missing, unreadable, too large, or uses anchors, aliases or tags.
     """
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _Plain
@@ -69,26 +69,24 @@ def read(path: Path) -> dict[Any, Any]:
         # `open` and not `path.open`, which takes no opener.
         with open(path, "rb", opener=_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise WrongInputError(f"{path}: a pipe or a device; give a plain file")
+                raise InputError(f"{path}: a pipe or a device; give a plain file")
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
-            raise WrongInputError(
+            raise InputError(
                 f"{path}: more than {MAX_BYTES} bytes; a params file has at most as many"
             )
         values = yaml.load(data.decode("utf-8"))
     except FileNotFoundError:
-        raise WrongInputError(f"{path}: missing; run this from the project's root") from None
+        raise InputError(f"{path}: missing; run this from the project's root") from None
     except OSError as error:
-        raise WrongInputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (YAMLError, ValueError, RecursionError) as error:
-        raise WrongInputError(
+        raise InputError(
             f"{path}: not readable as YAML ({_summary(error)}); mend that place"
         ) from None
     if not isinstance(values, dict):
         kind = "nothing" if values is None else f"a {type(values).__name__}"
-        raise WrongInputError(
-            f"{path}: holds {kind} instead of keys; see params.yaml in the project"
-        )
+        raise InputError(f"{path}: holds {kind} instead of keys; see params.yaml in the project")
     return values
 
 

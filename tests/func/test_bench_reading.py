@@ -14,8 +14,10 @@ from pathlib import Path
 from quickspine import sources
 from quickspine.bench import reading
 from quickspine.bench.waiting import waiting
-from quickspine.chatter import start_tensorflow
-from quickspine.dataset import reader, records, subset
+from quickspine.console import start_tensorflow
+from quickspine.dataset.records import reader
+from quickspine.dataset.records import write
+from quickspine.dataset.prepare import subset
 from quickspine.params import load
 
 params, told = load(sys.argv[1]), []
@@ -25,7 +27,7 @@ params = params.model_copy(update={"data": data, "train": train})
 raw, chosen, shards, peers = (Path(name) for name in ("raw", "subset", "records", "peers"))
 sources.fetch(params.data, raw)
 subset.preprocess(params, raw, chosen)
-records.write(params.records, chosen, shards)
+write.write(params.records, chosen, shards)
 start_tensorflow()
 opened = reader.open_records(shards)
 found = [

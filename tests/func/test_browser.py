@@ -27,6 +27,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from quickspine.categories import DOODLES
+from quickspine.dataset.prepare.contact_sheet import contact_sheet
 from quickspine.evaluation import figures, pairing, report
 from quickspine.evaluation.comparison import DataInfo, summarise
 from quickspine.evaluation.evidence import Evidence
@@ -34,7 +35,6 @@ from quickspine.evaluation.examples import pick, positions
 from quickspine.evaluation.sections.verdict import QUESTION
 from quickspine.files import sha256
 from quickspine.params import Params
-from quickspine.sources.contact_sheet import contact_sheet
 from quickspine.tracking import attach, tracked_run
 from quickspine.tracking.champion import Candidate
 from tests.func.tracked import runs as recorded

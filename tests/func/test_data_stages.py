@@ -24,7 +24,7 @@ import pytest
 
 from quickspine.files import digest, sha256, write_json
 from quickspine.params import load
-from quickspine.sources import npy
+from quickspine.sources.storage import npy
 from tests.spawned import spawned
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -23,7 +23,7 @@ import pytest
 from quickspine import sources, space
 from quickspine.errors import NoSpaceError
 from quickspine.params import Data
-from quickspine.sources import npy
+from quickspine.sources.storage import npy
 from tests.func.project import ROOT, Project
 from tests.mirror_server import MirrorServer
 
@@ -230,7 +230,7 @@ COLUMN = """
 import sys
 from pathlib import Path
 import numpy as np
-from quickspine.dataset.column import Column
+from quickspine.dataset.prepare.disk_array import Column
 with Column(Path("small/column")) as column:
     column.append(np.ones(1_000_000, np.uint8))
     column.set(np.arange(1_000_000), 2)

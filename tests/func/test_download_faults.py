@@ -23,9 +23,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from quickspine import files, sources
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Data
-from quickspine.sources import download, npy, reply, resume
+from quickspine.sources import download, reply, resume
+from quickspine.sources.storage import npy
 from tests.mirror_server import Fault, MirrorServer
 
 NAMES = ("ice cream", "cat", "t-shirt")  # the first one is asked for to find the layout
@@ -88,7 +89,7 @@ def params(place: str, names: tuple[str, ...] = NAMES, rows: int = ROWS) -> Data
 
 def refused(data: Data) -> str:
     """The message of a fetch that leaves nothing."""
-    with pytest.raises(WrongInputError) as got:
+    with pytest.raises(InputError) as got:
         sources.fetch(data, RAW)
     assert not RAW.exists()
     assert not list(Path().rglob(".partial-*"))
@@ -397,7 +398,7 @@ def test_a_redirect_may_lead_to_tls_and_never_away_from_it(root: Path, tls: ssl.
 
         plain.faults, plain.requests[:] = [], []
         safe.faults = [replace(redirect(plain.url + target), where="cat.npy", times=FOR_EVER)]
-        with pytest.raises(WrongInputError, match=r"cat.npy: a redirect .*from https to http\)"):
+        with pytest.raises(InputError, match=r"cat.npy: a redirect .*from https to http\)"):
             sources.fetch(params(safe.url), RAW)
         assert not plain.requests
         safe.faults = []
@@ -481,7 +482,7 @@ def test_any_faults_in_any_order(
                 message = ""
                 try:
                     sources.fetch(data, RAW)
-                except WrongInputError as error:
+                except InputError as error:
                     message = str(error)
                 if not message:
                     check(data, versions)

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from quickspine import categories
-from quickspine.dataset.digesting import LANES_FROM
-from quickspine.dataset.records import PACKED_FROM
+from quickspine.dataset.prepare.digesting import LANES_FROM
+from quickspine.dataset.records.write import PACKED_FROM
 from quickspine.files import sha256
 from quickspine.params import load
-from quickspine.sources import npy
+from quickspine.sources.storage import npy
 from tests.mirror_server import MirrorServer
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,11 +17,12 @@ import pytest
 from numpy.lib import format as numpy_format
 
 from quickspine import files, space
-from quickspine.errors import NoSpaceError, WrongInputError
+from quickspine.errors import InputError, NoSpaceError
 from quickspine.params import Data
-from quickspine.sources import Fetched, download, mirror, npy, quickdraw, resume, wanted
+from quickspine.sources import Fetched, download, mirror, quickdraw, resume, wanted
 from quickspine.sources import fetch as fetch_source
 from quickspine.sources.partial import Partial
+from quickspine.sources.storage import npy
 from tests.mirror_server import Fault, MirrorServer
 
 NAMES = ("cat", "The Mona Lisa", "t-shirt", "ice cream")
@@ -102,7 +103,7 @@ def check(entries: list[Fetched], data: Data, rows: int | None = None) -> None:
 
 
 def refused(data: Data, *words: str) -> str:
-    with pytest.raises(WrongInputError) as got:
+    with pytest.raises(InputError) as got:
         fetch(data)
     for word in words:
         assert word in str(got.value)
@@ -112,7 +113,7 @@ def refused(data: Data, *words: str) -> str:
 
 def refused_partly(data: Data, *words: str) -> None:
     """Refused as a whole, after some categories were copied: nothing of it is in data/raw."""
-    with pytest.raises(WrongInputError) as got:
+    with pytest.raises(InputError) as got:
         fetch_source(data, Path("data/raw"))
     for word in words:
         assert word in str(got.value)

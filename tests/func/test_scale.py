@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from quickspine.bench import growth, scale
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Params
-from quickspine.sources import npy
+from quickspine.sources.storage import npy
 
 
 def test_every_stage_is_measured_at_every_size(
@@ -47,9 +47,7 @@ def test_every_stage_is_measured_at_every_size(
 
 
 def test_what_cannot_be_measured_is_named(params: Params, tmp_path: Path) -> None:
-    with pytest.raises(
-        WrongInputError, match=r"a folder is needed\. Received: https://example\.org"
-    ):
+    with pytest.raises(InputError, match=r"a folder is needed\. Received: https://example\.org"):
         growth.measure(params, [10], tmp_path, "https://example.org")
     assert list(tmp_path.iterdir()) == []
 

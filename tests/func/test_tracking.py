@@ -383,7 +383,7 @@ def test_runs_of_another_host_are_left_alone(project: Path) -> None:
 
 def test_sigterm_in_a_stage_marks_the_run(project: Path) -> None:
     program = """
-from quickspine.stage import main
+from quickspine.cli import main
 
 def work(params, args):
     with tracked_run(quick_params, stage="train") as run:

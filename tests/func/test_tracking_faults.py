@@ -347,7 +347,7 @@ def test_a_store_deleted_on_the_way_costs_nothing(
 def stage(folder: Path, uri: str) -> Iterator[subprocess.Popen[str]]:
     """A stage whose training goes on for a minute; its URI comes by stdin, as params would."""
     program = """
-from quickspine.stage import main
+from quickspine.cli import main
 
 uri = sys.stdin.readline().strip()
 

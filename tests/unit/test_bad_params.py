@@ -24,7 +24,7 @@ from ruamel.yaml import YAML
 
 from quickspine import yaml_file
 from quickspine.categories import quickdraw
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Params, load
 from tests.unit.optional import OPTIONAL
 
@@ -267,7 +267,7 @@ def test_hundreds_of_bad_files_are_refused_by_name(
     folder.mkdir(exist_ok=True)
     place = folder / "params.yaml"
     place.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(WrongInputError) as caught:
+    with pytest.raises(InputError) as caught:
         load(place)
     message = str(caught.value)
     assert message.startswith(f"{place}: ")
@@ -287,7 +287,7 @@ def test_as_many_keys_and_values_as_a_file_may_have_load_and_one_more_does_not(
     monkeypatch.setattr(yaml_file, "MAX_NODES", nodes)
     load(place)
     monkeypatch.setattr(yaml_file, "MAX_NODES", nodes - 1)
-    with pytest.raises(WrongInputError, match=f"more than {nodes - 1} keys and values"):
+    with pytest.raises(InputError, match=f"more than {nodes - 1} keys and values"):
         load(place)
 
 

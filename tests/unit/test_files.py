@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quickspine import files
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.files import digest, lock, read_json, sha256, whole_file, whole_folder, write_json
 
 Whole = Callable[[Path], contextlib.AbstractContextManager[Path]]
@@ -92,7 +92,7 @@ def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None
     assert names(place.parent) == ["b"]
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, WrongInputError, SystemExit])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, InputError, SystemExit])
 def test_an_exception_leaves_the_old_folder(tmp_path: Path, error: type[BaseException]) -> None:
     place = filled(tmp_path / "a")
     with pytest.raises(error):
@@ -262,14 +262,14 @@ def test_json_comes_back_and_repeats_its_bytes(tmp_path: Path) -> None:
 )
 def test_damaged_json_names_the_file_and_the_stage(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(WrongInputError, match=r"a\.json: .*run: dvc repro -f fetch"):
+    with pytest.raises(InputError, match=r"a\.json: .*run: dvc repro -f fetch"):
         read_json(tmp_path / "a.json", "fetch")
 
 
 def test_missing_json_names_the_file_and_the_stage(tmp_path: Path) -> None:
-    with pytest.raises(WrongInputError, match=r"a\.json: missing; run: dvc repro fetch"):
+    with pytest.raises(InputError, match=r"a\.json: missing; run: dvc repro fetch"):
         read_json(tmp_path / "a.json", "fetch")
-    with pytest.raises(WrongInputError, match="damaged"):
+    with pytest.raises(InputError, match="damaged"):
         read_json(tmp_path, "fetch")
 
 
@@ -285,7 +285,7 @@ def test_a_lock_excludes_another_process_and_names_it(
     monkeypatch.chdir(tmp_path)
     holder = start(HOLD)
     with (
-        pytest.raises(WrongInputError, match=f"train: still held by process {holder.pid} "),
+        pytest.raises(InputError, match=f"train: still held by process {holder.pid} "),
         lock("train", wait_s=0.1),
     ):
         pytest.fail("two hold one lock")
@@ -330,7 +330,7 @@ def test_a_holder_that_lets_go_or_has_not_written_its_name_yet_is_another_proces
         if name is not None:
             note.write_text(name)
         with (
-            pytest.raises(WrongInputError, match="held by another process after"),
+            pytest.raises(InputError, match="held by another process after"),
             lock("train", wait_s=0),
         ):
             pytest.fail("two hold one lock")

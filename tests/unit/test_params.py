@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from quickspine import categories
 from quickspine.categories import DOODLES
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Params, load
 from quickspine.params.errors import MAX_SHOWN
 from tests.unit.optional import OPTIONAL
@@ -43,7 +43,7 @@ def changed(key: str, value: str) -> str:
 def refused(place: Path, content: str | bytes) -> str:
     """The message about `content`, which must not load."""
     place.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(WrongInputError) as caught:
+    with pytest.raises(InputError) as caught:
         load(place)
     message = str(caught.value)
     assert message.startswith(f"{place}: ")
@@ -284,12 +284,12 @@ def test_an_alias_bomb_is_refused_before_it_grows(place: Path) -> None:
     ("path", "reason"), [("nothing.yaml", "missing"), (".", "cannot be read"), ("a\0b", "null")]
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, path: str, reason: str) -> None:
-    with pytest.raises(WrongInputError, match=reason):
+    with pytest.raises(InputError, match=reason):
         load(tmp_path / path)
 
 
 def test_an_endless_file_is_not_read_to_its_end() -> None:
-    with pytest.raises(WrongInputError, match="/dev/zero: a pipe or a device; give a plain file"):
+    with pytest.raises(InputError, match="/dev/zero: a pipe or a device; give a plain file"):
         load("/dev/zero")
 
 
@@ -348,7 +348,7 @@ def test_any_other_value_loads_or_is_refused_by_name(
     place.write_text(json.dumps(mutant, ensure_ascii=False), encoding="utf-8")
     try:
         loaded = load(place)
-    except WrongInputError as error:
+    except InputError as error:
         message = str(error)
     else:
         every = path == ("data", "categories") and value is None  # all that the source has
@@ -370,7 +370,7 @@ def test_any_unknown_key_is_refused_by_name(
     at(mutant, path)[name] = value
     place = tmp_path_factory.getbasetemp() / "mutant.yaml"
     place.write_text(json.dumps(mutant, ensure_ascii=False), encoding="utf-8")
-    with pytest.raises(WrongInputError) as caught:
+    with pytest.raises(InputError) as caught:
         load(place)
     key = ".".join((*path, name))
     assert (key if key.isprintable() else repr(key)[:200])[:200] in str(caught.value)
@@ -389,7 +389,7 @@ def test_a_damaged_file_loads_or_is_refused_and_nothing_else(
     place = tmp_path_factory.getbasetemp() / "damaged.yaml"
     text = TEXT[:start] + filling + TEXT[start + length :]
     place.write_bytes(text.encode("utf-8", errors="surrogatepass"))
-    with contextlib.suppress(WrongInputError):
+    with contextlib.suppress(InputError):
         load(place)
 
 
@@ -422,7 +422,7 @@ def test_a_password_in_a_wrong_uri_is_not_shown(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "params.yaml").read_text()
     assert "uri: null" in text
     (tmp_path / "params.yaml").write_text(text.replace("uri: null", "uri: ftp://me:hidden@host/"))
-    with pytest.raises(WrongInputError, match=r"tracking\.uri: not a store") as caught:
+    with pytest.raises(InputError, match=r"tracking\.uri: not a store") as caught:
         load(tmp_path / "params.yaml")
     assert "hidden" not in str(caught.value)
     assert "ftp://***@host" in str(caught.value)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from quickspine import presets
 from quickspine.categories import DOODLES, quickdraw
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import load
 from quickspine.yaml_edit import Key, flat
 from quickspine.yaml_file import read
@@ -201,7 +201,7 @@ def test_a_bad_preset_is_named_and_nothing_is_written(
     project: Path, content: str, message: str
 ) -> None:
     (project / "presets/bad.yaml").write_text(f"# Bad.\n{content}", encoding="utf-8")
-    with pytest.raises(WrongInputError, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         apply("bad")
     assert ".partial-" not in str(caught.value)
     assert Path("params.yaml").read_text(encoding="utf-8") == TEXT
@@ -221,7 +221,7 @@ def test_other_layouts(project: Path, old: str, new: str) -> None:
     assert TEXT.count(old) == 1
     Path("params.yaml").write_text(TEXT.replace(old, new), encoding="utf-8")
     if "!!" in new:
-        with pytest.raises(WrongInputError, match="a tag"):
+        with pytest.raises(InputError, match="a tag"):
             apply("paper-vgg5")
         return
     apply("paper-vgg5")
@@ -267,7 +267,7 @@ def test_a_value_that_cannot_be_exchanged_in_place_is_named(
     odd = "seeds: [7]\ndata:\n  mirror: a, b\n"
     Path("presets/odd.yaml").write_text(odd, encoding="utf-8")
     Path("params.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(WrongInputError, match=r"^params\.yaml") as caught:
+    with pytest.raises(InputError, match=r"^params\.yaml") as caught:
         apply("odd")
     assert re.search(message, str(caught.value))
     assert Path("params.yaml").read_text(encoding="utf-8") == text

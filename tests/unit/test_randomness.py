@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickspine.randomness import derive
+from quickspine.dataset.records.seeds import derive
 
 
 def test_the_derived_seeds_are_those_of_every_earlier_run() -> None:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from quickspine import space
-from quickspine.dataset.npy import GrowingNpy
-from quickspine.errors import NoSpaceError, WrongInputError
+from quickspine.dataset.prepare.npy import GrowingNpy
+from quickspine.errors import InputError, NoSpaceError
 from quickspine.files import whole_file, whole_folder, write_json
 from quickspine.space import amount, explained, naming, need_space
 
@@ -131,7 +131,7 @@ def test_a_file_in_a_half_made_folder_is_named_as_it_will_be_called(tmp_path: Pa
 def test_other_faults_pass_unchanged(tmp_path: Path) -> None:
     for error in (
         PermissionError(errno.EACCES, "no"),
-        WrongInputError("x: No space left on device"),
+        InputError("x: No space left on device"),
         KeyError("y"),
     ):
         with pytest.raises(type(error)), whole_folder(tmp_path / "out"):

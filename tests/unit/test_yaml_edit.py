@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from ruamel.yaml import YAML
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.yaml_edit import exchanged, flat, places, source
 
 TEXT = """\
@@ -86,7 +86,7 @@ def test_a_comment_with_a_column_of_its_own_keeps_it() -> None:
     ],
 )
 def test_a_comment_that_would_be_lost_is_refused(text: str) -> None:
-    with pytest.raises(WrongInputError, match=r"a: comments stand between its entries"):
+    with pytest.raises(InputError, match=r"a: comments stand between its entries"):
         exchanged(text, {("a",): "[3]"})
 
 

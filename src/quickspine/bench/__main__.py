@@ -18,7 +18,7 @@ from pathlib import Path
 from quickspine.bench import against, report
 from quickspine.bench.sections import QUICK, SECTIONS, Bench, Found, Size, section
 from quickspine.bench.turns import tell
-from quickspine.errors import NoSpaceError, WrongInputError
+from quickspine.errors import InputError, NoSpaceError
 from quickspine.files import whole_file, write_json
 from quickspine.parallel import processors
 from quickspine.params import load
@@ -33,7 +33,7 @@ def measure(names: Sequence[str], place: Path, size: Size, quick: bool) -> Found
     """What bench/results.json holds.
 
     Raises:
-        WrongInputError: where the params are wrong.
+        InputError: where the params are wrong.
     """
     params = load(place)
     found: dict[str, Found] = {}
@@ -80,9 +80,9 @@ def main(
             print(against.measure(args.against, size))
             return
         results = measure(chosen, args.params, size, args.quick)
-    except (WrongInputError, NoSpaceError) as error:
+    except (InputError, NoSpaceError) as error:
         print(f"bench: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, WrongInputError) else 1)
+        sys.exit(2 if isinstance(error, InputError) else 1)
     except KeyboardInterrupt:
         sys.exit("bench: interrupted; nothing was kept")
     write_json(RESULTS, results)

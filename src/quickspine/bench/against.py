@@ -8,7 +8,7 @@ from quickspine.bench import table
 from quickspine.bench.peers import PEERS
 from quickspine.bench.sections import Size
 from quickspine.bench.turns import in_turn, ratio
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 
 
 def measure(folder: Path, size: Size) -> str:
@@ -20,11 +20,11 @@ def measure(folder: Path, size: Size) -> str:
         size: rounds, batch and steps.
 
     Raises:
-        WrongInputError: if it holds none of them.
+        InputError: if it holds none of them.
     """
     if not any((folder / peer.program).is_file() for peer in PEERS):
         names = ", ".join(dict.fromkeys(peer.program for peer in PEERS))
-        raise WrongInputError(f"--against: {folder} holds none of {names}")
+        raise InputError(f"--against: {folder} holds none of {names}")
     contestants = [
         contestant
         for peer in PEERS

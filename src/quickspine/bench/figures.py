@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from quickspine.bench import report
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.evaluation import charts, svg
 from quickspine.evaluation.figures import defaults
 from quickspine.files import whole_file
@@ -132,9 +132,9 @@ def main() -> None:
     parser.parse_args()
     try:
         if not RESULTS.is_file():
-            raise WrongInputError(f"{RESULTS}: missing; run: make bench")
+            raise InputError(f"{RESULTS}: missing; run: make bench")
         written = write(json.loads(RESULTS.read_text(encoding="utf-8")), DOCS)
-    except WrongInputError as error:
+    except InputError as error:
         print(f"figures: {error}", file=sys.stderr)
         sys.exit(2)
     print("\n".join(map(str, written)))

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 import quickspine
 from quickspine import categories
 from quickspine.bench.turns import tell
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Params
-from quickspine.sources import mirror, npy
+from quickspine.sources import mirror
 from quickspine.sources.doodles.drawing import draw
+from quickspine.sources.storage import npy
 from quickspine.space import need_space
 
 Figures = dict[str, dict[str, dict[str, float]]]  # stage, drawings, what was measured
@@ -37,9 +38,9 @@ STAGES = ("fetch", "preprocess", "tfrecords", "read")
 OUTPUTS = {"fetch": "data/raw", "preprocess": "data/subset", "tfrecords": "data/records"}
 READ = """
 from pathlib import Path
-from quickspine.chatter import start_tensorflow
+from quickspine.console import start_tensorflow
 from quickspine.dataset import SPLITS
-from quickspine.dataset.reader import open_records
+from quickspine.dataset.records.reader import open_records
 records = open_records(Path("data/records"))
 start_tensorflow()
 for split in SPLITS:
@@ -64,7 +65,7 @@ def measure(params: Params, drawings: Sequence[int], folder: Path, real: str | N
         the most memory of it and its workers together, and the size of what it wrote.
 
     Raises:
-        WrongInputError: if there is no such mirror, or a stage says no.
+        InputError: if there is no such mirror, or a stage says no.
         NoSpaceError: if the disk has no room for the largest number.
     """
     make_sure_of_room(max(drawings), folder)
@@ -122,7 +123,7 @@ def _samples(real: str | None) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         return
     place = mirror.parse(real)
     if isinstance(place, mirror.Web):
-        raise WrongInputError(f"--mirror: a folder is needed. Received: {place.shown}")
+        raise InputError(f"--mirror: a folder is needed. Received: {place.shown}")
     for name in categories.quickdraw():
         if place.path(name).is_file():
             yield name, np.load(place.path(name), mmap_mode="r", allow_pickle=False)
@@ -161,7 +162,7 @@ def _stage(stage: str, place: Path) -> dict[str, float]:
         seconds = time.perf_counter() - start
         said.seek(0)
         if process.returncode:
-            raise WrongInputError(f"{stage} ended with {process.returncode}: {said.read()[-2000:]}")
+            raise InputError(f"{stage} ended with {process.returncode}: {said.read()[-2000:]}")
     size = 0
     if stage in OUTPUTS:
         size = sum(path.stat().st_size for path in (place / OUTPUTS[stage]).rglob("*"))

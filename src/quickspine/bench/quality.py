@@ -12,7 +12,7 @@ from quickspine import categories
 from quickspine.bench import processes, staged, table
 from quickspine.bench.sections import Bench, Found
 from quickspine.bench.turns import tell
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.sources.mirror import LAYOUT, file_name
 
 TITLE = "Accuracy of the fast path"
@@ -23,7 +23,7 @@ MIRROR = "QUICKDRAW_MIRROR"  # the variable that names a folder of Google's draw
 
 def measure(bench: Bench) -> Found:
     """Final validation accuracies of each seed in both precisions, and what they say."""
-    from quickspine.chatter import start_tensorflow
+    from quickspine.console import start_tensorflow
 
     start_tensorflow()
     size = bench.size
@@ -95,7 +95,7 @@ def _records(bench: Bench) -> tuple[Path, str]:
             if len(found) == len(categories.DOODLES):
                 return _staged(bench, change), "Google's drawings"
             why = f"the folder of Google's holds {len(found)} categories only"
-        except WrongInputError as error:
+        except InputError as error:
             tell(f"quality: {error}")
             why = "Google's could not be read"
     return _staged(bench, staged.DOODLES), f"Synthetic drawings ({why})"

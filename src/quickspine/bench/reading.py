@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from quickspine.dataset.reader import RecordSet, steady
+from quickspine.dataset.records.reader import RecordSet, steady
 from quickspine.params import Augment
 
 Rounds = dict[str, list[float]]

@@ -19,7 +19,7 @@ from typing import Any
 from quickspine.bench import growth, targets
 from quickspine.bench.sections import Bench, Found
 from quickspine.bench.table import table
-from quickspine.errors import NoSpaceError, WrongInputError
+from quickspine.errors import InputError, NoSpaceError
 from quickspine.files import write_json
 from quickspine.params import load
 
@@ -130,9 +130,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     try:
         figures = growth.measure(load(args.params), args.drawings, args.folder, args.mirror)
-    except (WrongInputError, NoSpaceError) as error:
+    except (InputError, NoSpaceError) as error:
         print(f"scale: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, WrongInputError) else 1)
+        sys.exit(2 if isinstance(error, InputError) else 1)
     except KeyboardInterrupt:
         sys.exit("scale: interrupted; nothing was kept")
     write_json(args.out, figures)

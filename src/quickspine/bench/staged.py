@@ -23,12 +23,13 @@ def records(params: Params, folder: Path, data: dict[str, Any]) -> Path:
         The folder of the records.
     """
     from quickspine import sources
-    from quickspine.dataset import records, subset
+    from quickspine.dataset.prepare import subset
+    from quickspine.dataset.records import write
 
     changed = params.data.model_copy(update={**data, "allow_fewer": False})
     params = params.model_copy(update={"data": changed})
     raw, chosen, shards = (folder / name for name in ("raw", "subset", "records"))
     sources.fetch(params.data, raw)
     subset.preprocess(params, raw, chosen)
-    records.write(params.records, chosen, shards)
+    write.write(params.records, chosen, shards)
     return shards

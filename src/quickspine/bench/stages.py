@@ -17,7 +17,7 @@ TITLE = "Data stages: drawings a second"
 
 def measure(bench: Bench) -> Found:
     """Rates of drawing, choosing, writing records and reading them."""
-    from quickspine.chatter import start_tensorflow
+    from quickspine.console import start_tensorflow
 
     start_tensorflow()
     works = _works(bench)
@@ -30,7 +30,8 @@ def measure(bench: Bench) -> Found:
 def _works(bench: Bench) -> list[tuple[str, int, Callable[[], object]]]:
     """Name, drawings and work of each, in the order of the pipeline."""
     from quickspine import sources
-    from quickspine.dataset import reader, records, subset
+    from quickspine.dataset.prepare import subset
+    from quickspine.dataset.records import reader, write
 
     size, folder = bench.size, bench.folder
     chosen = {"source": "doodles", "categories": categories.DOODLES, "allow_fewer": False}
@@ -58,7 +59,7 @@ def _works(bench: Bench) -> list[tuple[str, int, Callable[[], object]]]:
     return [
         ("doodles", total, lambda: sources.fetch(data, raw)),
         ("preprocess", total, lambda: subset.preprocess(params, raw, subset_place)),
-        ("tfrecords", total, lambda: records.write(params.records, subset_place, shards)),
+        ("tfrecords", total, lambda: write.write(params.records, subset_place, shards)),
         ("read in order", many, lambda: read(ordered)),
         ("read shuffled", many, lambda: read(shuffled)),
     ]

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from quickspine.categories import DOODLES
-from quickspine.nets import scratch
+from quickspine.nets.backbones import classifier
 from quickspine.params import Train
 from quickspine.training import devices
 from quickspine.training.loop import Task, fit
@@ -21,7 +21,7 @@ from quickspine.training.schedules import Constant
 SHAPE = (28, 28, 1)
 CLASSES = len(DOODLES)
 # Steps before the measured ones, at least: as many as the peers'. The first compiles the graph
-# and, for wide networks in bfloat16, the kernels of `quickspine.nets.winograd`, for seconds on end;
+# and, for wide networks in bfloat16, the kernels of `layers.winograd`, for seconds on end;
 # those after it find memory for what they keep.
 WARM_UP = 3
 
@@ -75,7 +75,7 @@ def train(params: Train, head: str, steps: int, epochs: int) -> Trained:
 
 def build(params: Train, head: str, tuned: bool = False) -> keras.Model:
     """The network that is trained."""
-    return scratch.build(params, head, classes=CLASSES, seed=1, shape=SHAPE, tuned=tuned)
+    return classifier.build(params, head, classes=CLASSES, seed=1, shape=SHAPE, tuned=tuned)
 
 
 def _batches(size: int, steps: int) -> tf.data.Dataset:

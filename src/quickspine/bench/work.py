@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from quickspine.nets.products import Product
+from quickspine.evaluation.flops import Product
 
 
 def training_multiply_adds(layers: Iterable[Product]) -> int:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from quickspine.checked import Facts, checked
 from quickspine.evaluation.trained import Trained
 from quickspine.tracking.champion import Candidate
+from quickspine.validation import Facts, checked
 
 
 class Validated(Facts):
@@ -24,7 +24,7 @@ def candidates(trained: Sequence[Trained]) -> list[Candidate]:
     """Every model as a candidate for the registry.
 
     Raises:
-        WrongInputError: naming the first `metrics.json` that does not tell validation accuracy,
+        InputError: naming the first `metrics.json` that does not tell validation accuracy,
             loss and digest of the params.
     """
     found = []

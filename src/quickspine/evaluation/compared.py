@@ -8,11 +8,11 @@ from typing import Any, get_args
 
 import numpy as np
 
+from quickspine.dataset.records.seeds import derive
 from quickspine.evaluation.metrics import Bools, ModelRun
 from quickspine.evaluation.rounded import rounded, rounded_p
 from quickspine.evaluation.statistics import POWER, Pair, compare, corrected, needed, verdict
 from quickspine.params import Evaluate, Head
-from quickspine.randomness import derive
 
 HEADS: tuple[str, ...] = get_args(Head)
 

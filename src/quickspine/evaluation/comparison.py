@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.evaluation.compared import compared
 from quickspine.evaluation.measured import measured
 from quickspine.evaluation.metrics import Ints, ModelRun, correct
@@ -56,7 +56,7 @@ def summarise(
         minus the second.
 
     Raises:
-        WrongInputError: if a run is there twice, or one head of a stage lacks a seed.
+        InputError: if a run is there twice, or one head of a stage lacks a seed.
         ValueError: if logits, labels, categories and counts do not fit together.
     """
     _check(runs, labels, categories, data)
@@ -92,7 +92,7 @@ def _check(
     runs: Sequence[ModelRun], labels: Ints, categories: Sequence[str], data: DataInfo
 ) -> None:
     if not runs:
-        raise WrongInputError("models/: no trained model; run: dvc repro")
+        raise InputError("models/: no trained model; run: dvc repro")
     if data["test"] != len(labels):
         raise ValueError(f"data.test must be {len(labels)}. Received: {data['test']}")
     seen: set[str] = set()
@@ -101,12 +101,12 @@ def _check(
             wanted, received = [len(labels), len(categories)], list(run.logits.shape)
             raise ValueError(f"{run.name}: logits must be {wanted}. Received: {received}")
         if run.name in seen:
-            raise WrongInputError(f"models/{run.name}: received twice; evaluate each model once")
+            raise InputError(f"models/{run.name}: received twice; evaluate each model once")
         seen.add(run.name)
     for run in runs:
         for other in by_model(each for each in runs if each.stage == run.stage):
             if f"{other}-{run.seed}" not in seen:
-                raise WrongInputError(
+                raise InputError(
                     f"models/{other}-{run.seed}: missing, while models/{run.name} is there; "
                     "run: dvc repro"
                 )

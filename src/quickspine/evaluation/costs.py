@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from quickspine.evaluation.flops import multiplications
 from quickspine.evaluation.metrics import Latency
-from quickspine.nets.products import multiplications
 
 __all__ = ["BATCHES", "latency", "memory", "multiplications"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from tqdm import tqdm
 
-from quickspine.dataset.reader import RecordSet
+from quickspine.dataset.records.reader import RecordSet
 from quickspine.evaluation import (
     costs,
     figures,

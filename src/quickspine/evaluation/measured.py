@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from quickspine.dataset.records.seeds import derive
 from quickspine.evaluation import metrics
 from quickspine.evaluation.calibration import expected_calibration_error
 from quickspine.evaluation.metrics import Bools, Ints, ModelRun
 from quickspine.evaluation.rounded import rounded
 from quickspine.evaluation.statistics.intervals import Bootstrap, wilson
 from quickspine.params import Evaluate
-from quickspine.randomness import derive
 
 
 def measured(

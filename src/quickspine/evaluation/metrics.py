@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
@@ -67,7 +67,7 @@ class ModelRun:
             `val_accuracy` and `learning_rate`; what is missing or None is left out of the plots.
 
     Raises:
-        WrongInputError: if a logit is not finite: the training diverged.
+        InputError: if a logit is not finite: the training diverged.
         ValueError: if `logits` is not a float array [N, C].
     """
 
@@ -84,7 +84,7 @@ class ModelRun:
             received = f"{self.logits.dtype} {list(self.logits.shape)}"
             raise ValueError(f"logits must be float32 [N, C]. Received: {received}")
         if not np.isfinite(self.logits).all():
-            raise WrongInputError(
+            raise InputError(
                 f"models/{self.name}: its answers hold NaN or infinity, so its training diverged; "
                 f"lower {self.stage}.learning_rate"
             )

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from quickspine.dataset.reader import RecordSet
-from quickspine.errors import WrongInputError
+from quickspine.dataset.records.reader import RecordSet
+from quickspine.errors import InputError
 from quickspine.evaluation import costs
 from quickspine.evaluation.metrics import Costs, ModelRun
 from quickspine.evaluation.trained import Trained
@@ -30,14 +30,14 @@ def answer(
         timed: numbers of drawings at once to time it on.
 
     Raises:
-        WrongInputError: if the model cannot be loaded or is for other categories.
+        InputError: if the model cannot be loaded or is for other categories.
     """
     path = trained.folder / "model.keras"
     remedy = f"run: dvc repro -f {trained.made_by}"
     try:
         model = load(path)
     except ValueError as error:
-        raise WrongInputError(f"{path}: {error}; {remedy}") from None
+        raise InputError(f"{path}: {error}; {remedy}") from None
     _check_ends(model, records, path, remedy)
     forward = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
     batches = [forward(images).numpy() for images, _ in records.ordered("test", 256)]
@@ -63,7 +63,7 @@ def _check_ends(model: keras.Model, records: RecordSet, path: Path, remedy: str)
         [((None, len(records.categories)), "float32")],
     ]
     if ends != wanted:
-        raise WrongInputError(
+        raise InputError(
             f"{path}: maps {ends[0]} to {ends[1]}, the data needs {wanted[0]} to {wanted[1]}; "
             f"{remedy}"
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.evaluation.metrics import Ints, ModelRun
 from quickspine.files import read_json
 
@@ -58,7 +58,7 @@ def check(folder: Path, records: Path, models: Path) -> None:
         models: the folder of the models' folders.
 
     Raises:
-        WrongInputError: if the file is missing or damaged, or belongs to other data or models.
+        InputError: if the file is missing or damaged, or belongs to other data or models.
     """
     path = folder / NAME
     known = _digests(path)
@@ -73,7 +73,7 @@ def check(folder: Path, records: Path, models: Path) -> None:
         found = str(read_json(facts, made_by).get(key))
         if found != known.get(name):
             of = "about other drawings" if name == DATA else f"of another {name}"
-            raise WrongInputError(
+            raise InputError(
                 f"{path}: answers {of} ({str(known.get(name))[:SHOWN]}…, {facts.parent} is "
                 f"{found[:SHOWN]}… now); run: make repro"
             )
@@ -81,7 +81,7 @@ def check(folder: Path, records: Path, models: Path) -> None:
 
 def _digests(path: Path) -> dict[str, str]:
     if not path.is_file():
-        raise WrongInputError(f"{path}: missing; run: make repro")
+        raise InputError(f"{path}: missing; run: make repro")
     try:
         # Opened here: of a damaged file numpy would forget to close its own.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -94,4 +94,4 @@ def _digests(path: Path) -> dict[str, str]:
         return found
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:200]
-        raise WrongInputError(f"{path}: damaged ({reason}); run: dvc repro -f evaluate") from None
+        raise InputError(f"{path}: damaged ({reason}); run: dvc repro -f evaluate") from None

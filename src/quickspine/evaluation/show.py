@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from quickspine.errors import WrongInputError
+from quickspine.cli import EVALUATION, MODELS, RECORDS
+from quickspine.errors import InputError
 from quickspine.evaluation import predictions, summary
 from quickspine.files import read_json
-from quickspine.stage import EVALUATION, MODELS, RECORDS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.parse_args(arguments)
     try:
         print(shown(EVALUATION, RECORDS, MODELS))
-    except WrongInputError as error:
+    except InputError as error:
         print(f"report: {error}", file=sys.stderr)
         sys.exit(2)
 
@@ -30,19 +30,17 @@ def shown(folder: Path, records: Path, models: Path) -> str:
     """The words of `metrics.json` in `folder`, and the place of `report.html` there.
 
     Raises:
-        WrongInputError: if a file of it is missing or damaged, or it is of other data or models
+        InputError: if a file of it is missing or damaged, or it is of other data or models
             than those in `records` and `models` now.
     """
     metrics, report = folder / "metrics.json", folder / "report.html"
     for path in (metrics, report):
         if not path.is_file():
-            raise WrongInputError(f"{path}: missing; run: make repro")
+            raise InputError(f"{path}: missing; run: make repro")
     try:
         words = summary.words(read_json(metrics, "evaluate"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise WrongInputError(
-            f"{metrics}: damaged ({error!r}); run: dvc repro -f evaluate"
-        ) from None
+        raise InputError(f"{metrics}: damaged ({error!r}); run: dvc repro -f evaluate") from None
     predictions.check(folder, records, models)
     return f"{words}\nreport: {report}"
 

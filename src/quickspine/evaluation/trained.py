@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from quickspine.checked import Facts, checked
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.files import read_json, sha256
 from quickspine.params import Params
-from quickspine.training.taken import taken
+from quickspine.training.timings import taken
+from quickspine.validation import Facts, checked
 
 Stage = Literal["train", "finetune"]
 STAGES: tuple[Stage, ...] = ("train", "finetune")
@@ -66,7 +66,7 @@ def find(params: Params, folder: Path, data_digest: str) -> list[Trained]:
     """All models that `params` asks for, of the enabled stages, checked before the first is loaded.
 
     Raises:
-        WrongInputError: naming the first that is missing, damaged, in another's place, or trained
+        InputError: naming the first that is missing, damaged, in another's place, or trained
             on other data.
     """
     return [
@@ -86,11 +86,11 @@ def _open(stage: Stage, head: str, seed: int, models: Path, data_digest: str) ->
     metrics = checked(Metrics, values, path, name)
     found = f"{metrics.stage}@{metrics.head}-{metrics.seed}"
     if found != name:
-        raise WrongInputError(f"{path}: of the model {found!r:.80}; run: dvc repro -f {name}")
+        raise InputError(f"{path}: of the model {found!r:.80}; run: dvc repro -f {name}")
     if not file.is_file() or sha256(file) != metrics.model_digest:
-        raise WrongInputError(f"{file}: not the model that was trained; run: dvc repro -f {name}")
+        raise InputError(f"{file}: not the model that was trained; run: dvc repro -f {name}")
     if metrics.data_digest != data_digest:
-        raise WrongInputError(f"{file}: trained on other drawings; run: dvc repro {name}")
+        raise InputError(f"{file}: trained on other drawings; run: dvc repro {name}")
     history = _history(folder / "history.csv", name)
     return Trained(stage, head, seed, folder, values, history, taken(metrics.model_digest))
 
@@ -107,7 +107,7 @@ def _history(path: Path, made_by: str) -> list[dict[str, Any]]:
         if not rows:
             raise ValueError("no epoch in it")
     except (OSError, ValueError, csv.Error) as error:
-        raise WrongInputError(f"{path}: damaged ({error}); run: dvc repro -f {made_by}") from None
+        raise InputError(f"{path}: damaged ({error}); run: dvc repro -f {made_by}") from None
     return rows
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.files import digest
 from quickspine.params.data import DRAWN, Data
 from quickspine.params.errors import explained
@@ -132,7 +132,7 @@ def load(path: str | Path = "params.yaml") -> Params:
         The frozen params.
 
     Raises:
-        WrongInputError: one error that lists everything wrong, a line each, by dotted key.
+        InputError: one error that lists everything wrong, a line each, by dotted key.
     """
     path = Path(path)
     values = read(path)
@@ -140,7 +140,7 @@ def load(path: str | Path = "params.yaml") -> Params:
         return Params.model_validate(_tuples(values))
     except ValidationError as error:
         lines = explained(error.errors(include_url=False), Params)
-    raise WrongInputError("\n".join([f"{path}: {lines[0]}", *(f"  {line}" for line in lines[1:])]))
+    raise InputError("\n".join([f"{path}: {lines[0]}", *(f"  {line}" for line in lines[1:])]))
 
 
 def _tuples(value: Any) -> Any:

@@ -55,14 +55,14 @@ class Source(Protocol):
         """Write one file a category into `folder`.
 
         Raw: `.npy`, uint8 [rows, height * width * channels] in C order. Pictures: `.zip` of JPEG
-        and PNG files as they came. See `quickspine.sources.writing`.
+        and PNG files as they came. See `quickspine.sources.storage.writing`.
 
         Returns:
             One `Fetched` a category, in the order of `data.categories`, or of the source's own
             where that is empty.
 
         Raises:
-            WrongInputError: if a category cannot be had as asked for; names it and what would do.
+            InputError: if a category cannot be had as asked for; names it and what would do.
             NoSpaceError: if the disk has too little room, before anything is drawn or travels.
         """
 

@@ -11,11 +11,12 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Data
-from quickspine.sources import Fetched, mirror, npy
+from quickspine.sources import Fetched, mirror
 from quickspine.sources.reply import DownloadError, TransientError
 from quickspine.sources.resume import Take
+from quickspine.sources.storage import npy
 from quickspine.sources.wanted import TooFewError
 
 WORKERS = 8  # categories at once
@@ -46,7 +47,7 @@ def every(
         What `take` returned, in the order of `data.categories`.
 
     Raises:
-        WrongInputError: one for all categories that failed.
+        InputError: one for all categories that failed.
     """
     names = data.categories
     if not data.allow_fewer:
@@ -67,15 +68,15 @@ def _each(
 ) -> list[T]:
     """Do `work` for all names, some at once; then raise one error for all that failed."""
     done: dict[str, T] = {}
-    failed: dict[str, WrongInputError] = {}
+    failed: dict[str, InputError] = {}
 
     def one(name: str) -> None:
         try:
             done[name] = work(name)
-        except WrongInputError as error:
+        except InputError as error:
             failed[name] = error
         except DownloadError as error:
-            failed[name] = WrongInputError(f"{place.url(name)}: {error}; {_remedy(error)}")
+            failed[name] = InputError(f"{place.url(name)}: {error}; {_remedy(error)}")
 
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
@@ -100,16 +101,16 @@ def _remedy(error: DownloadError) -> str:
 
 
 def _summary(
-    names: Sequence[str], failed: dict[str, WrongInputError], place: mirror.Folder | mirror.Web
-) -> WrongInputError:
+    names: Sequence[str], failed: dict[str, InputError], place: mirror.Folder | mirror.Web
+) -> InputError:
     lines = [f"{name}: {failed[name]}" for name in names if name in failed]
     if len(lines) == 1:
-        return WrongInputError(lines[0])
+        return InputError(lines[0])
     few = [error.rows for error in failed.values() if isinstance(error, TooFewError)]
     if len(few) > 1 and min(few):
         lines.append(f"data.drawings_per_category: {min(few)} would do for all of them")
     first = f"data.categories: {len(failed)} of {len(names)} cannot be had from {place.shown}"
-    return WrongInputError("\n  ".join([first, *lines]))
+    return InputError("\n  ".join([first, *lines]))
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from quickspine import categories as known
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.params.errors import MAX_SHOWN, shown
 
@@ -21,7 +21,7 @@ def choose(data: Data, offered: Sequence[str], place: str) -> tuple[str, ...]:
         place: the source, for messages.
 
     Raises:
-        WrongInputError: names each category that is not offered, and the ones closest to it; or
+        InputError: names each category that is not offered, and the ones closest to it; or
             says that fewer than two are offered.
     """
     names = tuple(offered)
@@ -34,11 +34,11 @@ def choose(data: Data, offered: Sequence[str], place: str) -> tuple[str, ...]:
         some = ", ".join(map(shown, names[:MAX_SHOWN]))
         more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
         lines = [*capped(wrong), f"it has {some}{more}"]
-        raise WrongInputError("\n  ".join([f"data.categories: not all are in {place}", *lines]))
+        raise InputError("\n  ".join([f"data.categories: not all are in {place}", *lines]))
     found = data.categories or names
     if len(found) < 2:
         only = f"only the category {shown(found[0])}" if found else "no category"
-        raise WrongInputError(f"{place}: {only}; at least two are needed, to be told apart")
+        raise InputError(f"{place}: {only}; at least two are needed, to be told apart")
     return found
 
 
@@ -52,12 +52,12 @@ def check_enough(data: Data, counts: Mapping[str, Mapping[str, int]], place: str
         place: the source, for messages.
 
     Raises:
-        WrongInputError: names the categories, what they have, and what would do.
+        InputError: names the categories, what they have, and what would do.
     """
     every = [(name, split, n) for name, splits in counts.items() for split, n in splits.items()]
     empty = [_named(name, split) for name, split, n in every if n == 0]
     if empty:
-        raise WrongInputError(
+        raise InputError(
             f"{place}: no images of {', '.join(capped(empty))}; add some, or leave the category "
             "out of data.categories"
         )
@@ -74,7 +74,7 @@ def check_enough(data: Data, counts: Mapping[str, Mapping[str, int]], place: str
             f"data.drawings_per_category: {data.drawings_per_category:,} asked for, fewer are in "
             f"{place}; set data.allow_fewer: true, or lower it to {least:,}"
         )
-        raise WrongInputError("\n  ".join([first, *capped(few)]))
+        raise InputError("\n  ".join([first, *capped(few)]))
 
 
 def capped(lines: Sequence[str]) -> list[str]:

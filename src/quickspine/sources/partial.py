@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.files import read_json, write_json
 from quickspine.sources.reply import Version
 
@@ -24,7 +24,7 @@ class Partial:
         self.note = place.with_name(f"{place.name}.json")
         self.reserve = reserve
         self.version, self.head = Version(), b""
-        with contextlib.suppress(WrongInputError, KeyError, TypeError, ValueError):
+        with contextlib.suppress(InputError, KeyError, TypeError, ValueError):
             note = read_json(self.note, "fetch")
             self.version, self.head = Version(**note["version"]), bytes.fromhex(note["head"])
         if not self.body.exists() or self.body.stat().st_size < reserve:

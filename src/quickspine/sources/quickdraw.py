@@ -13,14 +13,15 @@ import threading
 from pathlib import Path
 
 from quickspine import files
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Data
-from quickspine.sources import Collection, Fetched, mirror, npy
+from quickspine.sources import Collection, Fetched, mirror
 from quickspine.sources.at_once import Advance, every
 from quickspine.sources.download import Session
 from quickspine.sources.partial import Partial
 from quickspine.sources.reply import DownloadError
 from quickspine.sources.resume import Download, Take
+from quickspine.sources.storage import npy
 from quickspine.sources.wanted import check_published, look, plan, read
 from quickspine.space import naming, need_space
 
@@ -43,7 +44,7 @@ def fetch(data: Data, folder: Path) -> Collection:
         [rows, 784] in C order.
 
     Raises:
-        WrongInputError: names every category that cannot be had, its URL, and what would do.
+        InputError: names every category that cannot be had, its URL, and what would do.
     """
     place = mirror.parse(data.mirror)
     count, each = len(data.categories), data.limit
@@ -92,7 +93,7 @@ def _from_web(data: Data, named: mirror.Web, kept: Path, folder: Path) -> list[F
         try:
             place = mirror.settle(named, data.categories, session.status)
         except DownloadError as error:
-            raise WrongInputError(
+            raise InputError(
                 f"data.mirror: no answer from {named.shown} when looking for "
                 f"{data.categories[0]} ({error}); check the network, or set data.mirror to "
                 "another URL or a folder"

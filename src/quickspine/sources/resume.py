@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.sources.download import Session, StoppedError
 from quickspine.sources.partial import Partial
 from quickspine.sources.reply import DownloadError, Reply, TransientError
@@ -25,7 +25,7 @@ class Take:
 
 
 # The first bytes and, where known, the size of a file → what to take; None: more bytes are needed.
-# Raises WrongInputError where the file will not do.
+# Raises InputError where the file will not do.
 Plan = Callable[[bytes, int | None], Take | None]
 
 
@@ -49,7 +49,7 @@ class Download:
         """See the head, by a small request unless an earlier try saw it.
 
         Raises:
-            WrongInputError: what `plan` raises.
+            InputError: what `plan` raises.
             DownloadError: if the server does not give it.
         """
         while (take := self._planned() or self.session.retry(self._ask)) is None:
@@ -88,7 +88,7 @@ class Download:
     def _planned(self) -> Take | None:
         if self.partial.head:
             # What an earlier try saw may be outdated: it is no reason to give up.
-            with contextlib.suppress(WrongInputError):
+            with contextlib.suppress(InputError):
                 return self.plan(self.partial.head, self.partial.version.size)
         return None
 

@@ -6,17 +6,18 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Data
-from quickspine.sources import mirror, npy
+from quickspine.sources import mirror
 from quickspine.sources.partial import Partial
 from quickspine.sources.reply import DownloadError
 from quickspine.sources.resume import Plan, Take
+from quickspine.sources.storage import npy
 
 CHUNK = 1 << 20  # bytes read at once
 
 
-class TooFewError(WrongInputError):
+class TooFewError(InputError):
     """A category with fewer drawings than asked for; `rows` are there."""
 
     def __init__(self, message: str, rows: int) -> None:
@@ -32,7 +33,7 @@ def plan(data: Data, url: str) -> Plan:
         url: of the file, for messages.
 
     Returns:
-        A function that raises WrongInputError (TooFewError for a want of drawings) where the file
+        A function that raises InputError (TooFewError for a want of drawings) where the file
         will not do.
     """
 
@@ -40,14 +41,14 @@ def plan(data: Data, url: str) -> Plan:
         try:
             header = npy.parse(start)
         except npy.NpyError as error:
-            raise WrongInputError(
+            raise InputError(
                 f"{url}: {error}; check data.mirror, or have the file there mended"
             ) from None
         if header is None:
             return None
         promised = header.length + header.rows * npy.ROW
         if size is not None and promised > size:
-            raise WrongInputError(
+            raise InputError(
                 f"{url}: damaged, its header promises more drawings than its {size} bytes hold; "
                 "have the file there mended, or set data.mirror to another one"
             )
@@ -68,7 +69,7 @@ def look(path: Path, judge: Plan) -> Take:
     """What to take of a file on disk.
 
     Raises:
-        WrongInputError: what `judge` raises.
+        InputError: what `judge` raises.
         DownloadError: if it is not there, cannot be read, or ends inside its header.
     """
     if not path.is_file():
@@ -107,7 +108,7 @@ def check_published(url: str, partial: Partial, take: Take) -> None:
     """Compare a whole file of Google's with what tensorflow-datasets recorded of it.
 
     Raises:
-        WrongInputError: if it is another one; then `partial` is discarded.
+        InputError: if it is another one; then `partial` is discarded.
     """
     known, header = mirror.published(url), npy.parse(partial.head)
     if known is None or header is None or take.body < header.rows * npy.ROW:
@@ -120,7 +121,7 @@ def check_published(url: str, partial: Partial, take: Take) -> None:
             hasher.update(chunk)
     if (size, hasher.hexdigest()) != (known.size, known.sha256):
         partial.discard()
-        raise WrongInputError(
+        raise InputError(
             f"{url}: {size} bytes, sha256 {hasher.hexdigest()}; Google published {known.size} "
             f"bytes, sha256 {known.sha256}; run it again, or ask for fewer drawings"
         )

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.files import lock
 from quickspine.params import Tracking, load
 from quickspine.tracking.pending import BusyError, Pending, claimed, pending, sweep_partial
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tracking = load(args.params).tracking
         with lock("sync"):  # of two at once the second one finds nothing left
             left = sync(tracking)
-    except WrongInputError as error:
+    except InputError as error:
         print(f"sync: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -42,7 +42,7 @@ def sync(tracking: Tracking) -> int:
         print("sync: nothing waits to be recorded")
         return 0
     if not tracking.enabled:
-        raise WrongInputError(
+        raise InputError(
             f"tracking.enabled: received false, but {len(waiting)} in mlruns/pending wait to be "
             "recorded; set it to true, or delete that folder"
         )

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.files import STATE
 from quickspine.params import Tracking, load
 from quickspine.tracking.quiet import DEFAULTS, masked, quiet
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(number, _stop)
     try:
         _show(load(args.params).tracking, args.port)
-    except WrongInputError as error:
+    except InputError as error:
         print(f"ui: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -75,7 +75,7 @@ def _check_free(port: int) -> None:
             probe.bind((HOST, port))
         except OSError as error:
             other = port + 1 if port < 65535 else 5000
-            raise WrongInputError(
+            raise InputError(
                 f"PORT: {port} cannot be had on {HOST} ({error.strerror}); "
                 f"name another: make ui PORT={other}"
             ) from None
@@ -90,7 +90,7 @@ def _open(tracking: Tracking, uri: str) -> str | None:
         return None  # the pages can restore it
     except Exception as error:
         reason = masked(" ".join(str(error).split()), uri)[:300]
-        raise WrongInputError(
+        raise InputError(
             f"tracking.uri: {masked(uri)} cannot be opened ({type(error).__name__}: {reason}); "
             "mend it, or name another store"
         ) from None

@@ -27,12 +27,6 @@ from quickspine.training.schedules import Schedule
 
 FOLDER = STATE / "checkpoints"
 EVERY_S = 60.0  # between two checkpoints within an epoch; each epoch ends with one anyway
-CODE = (
-    "dataset/augment",
-    *(f"dataset/{name}.py" for name in ("blocks", "example", "layout", "pieces", "reader")),
-    "nets",
-    "randomness.py",
-)
 DIGEST = hashlib.sha256().digest_size
 
 
@@ -191,14 +185,14 @@ class Checkpoints:
         Args:
             phase: such as "train".
             device: what it trains on.
-            facts: `head`, `seed`, `params_digest` and `data_digest` of the training.
+            facts: `stage`, `head`, `seed`, `params_digest` and `data_digest` of the training.
         """
         known = {
             "head": str(facts["head"]),
             "seed": str(facts["seed"]),
             "params": str(facts["params_digest"]),
             "data": str(facts["data_digest"]),
-            "code": code_digest(*CODE, "training"),
+            "code": code_digest(str(facts["stage"]), str(facts["head"])),
             "versions": f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {sys.version}",
             "device": f"{device.name}, {device.precision}, {device.strategy.num_replicas_in_sync}",
         }

@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from quickspine.dataset.records.seeds import derive
 from quickspine.params import Heads
-from quickspine.randomness import derive
-from quickspine.training.ahead import ahead
+from quickspine.training.prefetch import ahead
 
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
 
@@ -26,7 +26,7 @@ class Device:
         name: "cpu" or "gpu" and how many, for logs and tags.
         precision: "float32" or "bfloat16", what `auto` came to.
         policy: the Keras dtype policy to build the network with.
-        tuned: whether networks train with `quickspine.nets.convolution`: one CPU, in bfloat16.
+        tuned: whether networks train with `layers.convolution`: one CPU, in bfloat16.
         compiled: whether steps are compiled by XLA; worth it on GPUs only.
     """
 

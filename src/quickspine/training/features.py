@@ -15,10 +15,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from quickspine.dataset.npy import GrowingNpy
-from quickspine.dataset.reader import PREFETCH, steady
+from quickspine.dataset.prepare.npy import GrowingNpy
+from quickspine.dataset.records.reader import PREFETCH, steady
+from quickspine.dataset.records.seeds import derive
 from quickspine.files import STATE, digest, lock, sha256, whole_folder, write_json
-from quickspine.randomness import derive
 from quickspine.space import need_space
 
 FOLDER = STATE / "features"

@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from quickspine.dataset.reader import RecordSet
-from quickspine.nets import finetuned, pretrained
+from quickspine.dataset.records.reader import RecordSet
+from quickspine.nets import pretrained
+from quickspine.nets.pretrained import classifier
 from quickspine.nets.pretrained.blocks import freeze_normalisation, split
 from quickspine.nets.pretrained.folding import fold
 from quickspine.params import Params
@@ -61,7 +62,7 @@ def finetune(
     # Keras counts the layers of a process for their names: equal trainings count from the start.
     keras.utils.clear_session()
     keras.config.set_dtype_policy("float32")
-    front = finetuned.front(records.shape, chosen.image_size)
+    front = classifier.front(records.shape, chosen.image_size)
     backbone = pretrained.build(chosen.backbone, chosen.weights, chosen.image_size)
     trunk, tail = split(backbone, chosen.unfrozen_blocks)
     maps, pooled = _frozen(params, records, device, front, trunk, tail)
@@ -76,7 +77,7 @@ def finetune(
         blocks = split(copied, chosen.unfrozen_blocks)[1]
         blocks.set_weights(tail.get_weights())
         freeze_normalisation(blocks)
-        layer = finetuned.head_on(copied.outputs[0], chosen, head, classes, seed)
+        layer = classifier.head_on(copied.outputs[0], chosen, head, classes, seed)
         features = keras.Input(copied.outputs[0].shape[1:], name="features")
         alone = keras.Model(features, layer(features), name="head_alone")
         cut = keras.Input(blocks.inputs[0].shape[1:], name="cut")
@@ -127,9 +128,9 @@ def finetune(
         if better:
             best = {**second.best, "epoch": second.best["epoch"] + chosen.head_epochs}
     tail.set_weights(blocks.get_weights())
-    final = finetuned.head_on(backbone.outputs[0], chosen, head, classes, seed)
+    final = classifier.head_on(backbone.outputs[0], chosen, head, classes, seed)
     final.set_weights(layer.get_weights())
-    return Outcome(finetuned.assemble(front, backbone, final), best, history, facts, seconds)
+    return Outcome(classifier.assemble(front, backbone, final), best, history, facts, seconds)
 
 
 def _frozen(
@@ -148,7 +149,7 @@ def _frozen(
         "weights": _weights_digest(trunk, tail),
         "image_size": chosen.image_size,
         "unfrozen_blocks": chosen.unfrozen_blocks,
-        "code": code_digest("nets/pretrained", "nets/finetuned.py"),
+        "code": code_digest("finetune"),
         "versions": [tf.__version__, keras.__version__],
         "device": device.name,  # rounds in its own way
     }

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from quickspine.randomness import derive
+from quickspine.dataset.records.seeds import derive
 from quickspine.signals import held_back
 from quickspine.training.adam import adam
 from quickspine.training.checkpoints import Checkpoint, State, generators

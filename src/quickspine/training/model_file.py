@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from quickspine.nets import parts
+from quickspine.nets import allowed_classes
 
 EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
 MEMBERS = ["config.json", "metadata.json", "model.weights.h5"]  # in the order of their names
@@ -74,7 +74,7 @@ def _check(path: Path) -> None:
         if (damaged := file.testzip()) is not None:
             raise ValueError(f"its {damaged} is damaged")
         config = json.loads(file.read("config.json"))
-    parts.check(config)
+    allowed_classes.check(config)
 
 
 def parameters(model: Any) -> int:

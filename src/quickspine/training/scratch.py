@@ -7,8 +7,8 @@ from collections.abc import Callable
 import keras
 
 from quickspine.dataset.augment import augmented
-from quickspine.dataset.reader import PREFETCH, RecordSet, steady
-from quickspine.nets import scratch
+from quickspine.dataset.records.reader import PREFETCH, RecordSet, steady
+from quickspine.nets.backbones import classifier
 from quickspine.params import Params
 from quickspine.training.checkpoints import Checkpoints
 from quickspine.training.devices import Device
@@ -46,7 +46,7 @@ def train(
 
     def build(tuned: bool) -> keras.Model:
         classes, shape = len(records.categories), records.shape
-        return scratch.build(train, head, classes=classes, seed=seed, shape=shape, tuned=tuned)
+        return classifier.build(train, head, classes=classes, seed=seed, shape=shape, tuned=tuned)
 
     def epochs_from(epoch: int) -> object:
         left = train.epochs - epoch

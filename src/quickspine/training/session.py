@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from quickspine.dataset import SPLITS
-from quickspine.dataset.reader import RecordSet
+from quickspine.dataset.records.reader import RecordSet
 from quickspine.params import Params
 from quickspine.space import need_space
 from quickspine.tracking import tracked_run
-from quickspine.training import devices, finetune, outputs, scratch, taken
+from quickspine.training import devices, finetune, outputs, scratch, timings
 from quickspine.training.checkpoints import Checkpoints
 from quickspine.training.progress import Epoch
 
@@ -69,7 +69,7 @@ def run(
             outcome = finetune.finetune(params, head, seed, records, device, report, checkpoints)
         records.check_unchanged()
         metrics = outputs.write(outcome, place)
-        taken.keep(metrics["model_digest"], outcome.seconds)
+        timings.keep(metrics["model_digest"], outcome.seconds)
         tracked.set_tags({"resumed": checkpoints.resumed})
         names = ("parameters", "head_parameters", "best_epoch")
         costs = {name: metrics[name] for name in names}

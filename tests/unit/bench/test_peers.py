@@ -14,7 +14,7 @@ from quickspine.bench import against, peers, processes
 from quickspine.bench.__main__ import main
 from quickspine.bench.sections import Size
 from quickspine.bench.turns import CannotRunError
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[3]
 FAKE = """
@@ -110,7 +110,7 @@ def test_against_references(project: Path, capsys: pytest.CaptureFixture[str]) -
 def test_against_a_folder_without_references(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(WrongInputError, match=r"torch_vgg5\.py, keras_vgg5\.py"):
+    with pytest.raises(InputError, match=r"torch_vgg5\.py, keras_vgg5\.py"):
         against.measure(project, SMALL)
     with pytest.raises(SystemExit) as ended:
         main(["--against", str(project)], full=SMALL)
@@ -129,7 +129,7 @@ def program(name: str) -> Any:
 
 def test_the_keras_peer_trains_the_same_network(params: Any) -> None:
     from quickspine.bench import trainer
-    from quickspine.nets.products import products
+    from quickspine.evaluation.flops import products
 
     theirs = program("keras_vgg5").network()
     ours = trainer.build(params.train.model_copy(update={"width": 1.0}), "spinal")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from quickspine import categories
 from quickspine.bench import quality
 from quickspine.bench.sections import Bench, Size
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 
 accuracies = st.lists(st.floats(0, 1), min_size=2, max_size=6)
 
@@ -48,7 +48,7 @@ def staged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     def stage(bench: Bench, change: dict[str, Any]) -> Path:
         asked.append(change)
         if "broken" in change.get("mirror", ""):
-            raise WrongInputError("data.mirror: a folder without drawings")
+            raise InputError("data.mirror: a folder without drawings")
         return bench.folder
 
     monkeypatch.setattr(quality, "_staged", stage)

@@ -5,7 +5,7 @@ import pytest
 
 from quickspine.bench import trainer
 from quickspine.bench.work import CROSSINGS, training_bytes, training_multiply_adds
-from quickspine.nets.products import products
+from quickspine.evaluation.flops import products
 from quickspine.params import Params
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from quickspine.dataset.subset import preprocess
+from quickspine.dataset.prepare.subset import preprocess
 from quickspine.files import sha256, write_json
 from quickspine.params import Params
 

@@ -12,10 +12,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from quickspine.dataset import SPLITS
+from quickspine.dataset.prepare.contact_sheet import contact_sheet
+from quickspine.dataset.records.seeds import derive
 from quickspine.files import digest, read_json, sha256, write_json
 from quickspine.params import Params
-from quickspine.randomness import derive
-from quickspine.sources.contact_sheet import contact_sheet
 
 FACTS = ("source", "synthetic", "licence", "attribution")
 

@@ -16,10 +16,10 @@ from quickspine.dataset.augment import augmented, random_maps, transform
 from quickspine.dataset.augment.affine import random_affine
 from quickspine.dataset.augment.crops import random_crop, random_flip, random_resized_crop
 from quickspine.dataset.augment.perspective import random_perspective
-from quickspine.dataset.reader import steady
-from quickspine.errors import WrongInputError
+from quickspine.dataset.records.reader import steady
+from quickspine.dataset.records.seeds import derive
+from quickspine.errors import InputError
 from quickspine.params import Augment
-from quickspine.randomness import derive
 
 Images = NDArray[np.uint8]
 NOTHING = Augment(rotation=0, shift=0, zoom=0)
@@ -449,6 +449,6 @@ def test_all_changes_together_are_one_map_in_their_order() -> None:
 
 def test_a_crop_that_may_leave_nothing_is_refused() -> None:
     data = dataset(np.zeros((4, 9, 8, 1), np.uint8))
-    with pytest.raises(WrongInputError, match=r"augment\.crop: 8 pixels, where drawings have 8"):
+    with pytest.raises(InputError, match=r"augment\.crop: 8 pixels, where drawings have 8"):
         augmented(data, cropped(8), seed=1, epoch=0)
     augmented(data, cropped(7), seed=1, epoch=0)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickspine.dataset import column as module
-from quickspine.dataset.column import Column
+from quickspine.dataset.prepare import disk_array as module
+from quickspine.dataset.prepare.disk_array import Column
 
 VALUES = st.lists(st.integers(0, 255), max_size=60)
 

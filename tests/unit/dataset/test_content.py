@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from quickspine.dataset import SPLITS
-from quickspine.dataset.content import digests, split_of
+from quickspine.dataset.prepare.content import digests, split_of
 from quickspine.params import Split
 
 SHARES = [(0.8, 0.1, 0.1), (1 / 3, 1 / 3, 1 / 3), (0.01, 0.98, 0.01), (0.7, 0.1, 0.2)]

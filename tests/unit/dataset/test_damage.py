@@ -18,12 +18,14 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quickspine.dataset import SPLITS, records, subset
-from quickspine.dataset.layout import HEAD, TAIL, Layout
-from quickspine.dataset.pieces import Pieces, open_shard
-from quickspine.dataset.reader import RecordSet, open_records
-from quickspine.dataset.shards import Shard
-from quickspine.errors import WrongInputError
+from quickspine.dataset import SPLITS
+from quickspine.dataset.prepare import subset
+from quickspine.dataset.records import write
+from quickspine.dataset.records.layout import HEAD, TAIL, Layout
+from quickspine.dataset.records.reader import RecordSet, open_records
+from quickspine.dataset.records.shard_reader import Pieces, open_shard
+from quickspine.dataset.records.shards import Shard
+from quickspine.errors import InputError
 from quickspine.files import digest, sha256
 from quickspine.params import Params
 from quickspine.params import Records as RecordsParams
@@ -58,7 +60,7 @@ def chosen(raw: Path, tiny: Params, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="module")
 def written(chosen: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("records") / "records"
-    records.write(RecordsParams(shard_mebibytes=0.0004, seed=1), chosen, place)
+    write.write(RecordsParams(shard_mebibytes=0.0004, seed=1), chosen, place)
     return place
 
 
@@ -89,7 +91,7 @@ def refusal(work: Callable[[], object]) -> str | None:
     """Why `work` is refused; None where it is not."""
     try:
         work()
-    except WrongInputError as error:
+    except InputError as error:
         return str(error)
     return None
 
@@ -131,7 +133,7 @@ def test_every_byte_of_a_shard_counts(folder: Path) -> None:
     assert 120 < len(content) < 2000
     for damaged in flips(content):
         path.write_bytes(damaged)
-        with pytest.raises(WrongInputError) as caught:
+        with pytest.raises(InputError) as caught:
             open_records(folder)
         assert str(caught.value).startswith(f"{path}: not the shard of ")
         assert "its sha256 is another" in str(caught.value)
@@ -200,7 +202,7 @@ def test_a_shard_of_any_other_length_is_refused(folder: Path, step: int) -> None
         path.write_bytes(other)
         if step > 1:
             forge(folder, path)
-        with pytest.raises(WrongInputError, match=rf"{path.name}: not the shard of"):
+        with pytest.raises(InputError, match=rf"{path.name}: not the shard of"):
             open_records(folder)
 
 
@@ -257,7 +259,7 @@ def test_a_record_that_is_no_drawing_is_refused_before_anything_is_trained(
             for number, value in enumerate(good):
                 writer.write(FORGED[kind] if number == place else value)
         forge(folder, path)
-        with pytest.raises(WrongInputError, match=rf"{path.name}: not the shard of .* \((a|it) "):
+        with pytest.raises(InputError, match=rf"{path.name}: not the shard of .* \((a|it) "):
             open_records(folder)
 
 
@@ -329,7 +331,7 @@ def test_a_shard_that_is_no_file_is_named(folder: Path, kind: str) -> None:
         path.symlink_to(folder / "elsewhere")
     elif kind == "loop":
         path.symlink_to(path)
-    with pytest.raises(WrongInputError, match=rf"{path.name}: not the shard of"):
+    with pytest.raises(InputError, match=rf"{path.name}: not the shard of"):
         open_records(folder)
 
 
@@ -348,17 +350,17 @@ def other(make_subset: MakeSubset, tmp_path: Path) -> Path:
     drawings = {name: random_drawings(30, SIDE, seed=99 + len(name)) for name in CATEGORIES}
     made = make_subset(drawings, **{"split.train": 0.5, "split.validation": 0.3, "split.test": 0.2})
     place = tmp_path / "other"
-    records.write(RecordsParams(shard_mebibytes=0.0004, seed=1), made, place)
+    write.write(RecordsParams(shard_mebibytes=0.0004, seed=1), made, place)
     return place
 
 
 def test_shards_and_manifests_of_two_data_sets_do_not_mix(folder: Path, other: Path) -> None:
     path = smallest(folder)
     shutil.copy(sorted(other.glob(f"{path.name.partition('-')[0]}-*"))[0], path)
-    with pytest.raises(WrongInputError, match=rf"{path.name}: not the shard of"):
+    with pytest.raises(InputError, match=rf"{path.name}: not the shard of"):
         open_records(folder)
     shutil.copy(other / "manifest.json", folder / "manifest.json")
-    with pytest.raises(WrongInputError, match=r"\.tfrecord: not the shard of"):
+    with pytest.raises(InputError, match=r"\.tfrecord: not the shard of"):
         open_records(folder)
 
 
@@ -366,7 +368,7 @@ def test_a_shard_vanishing_after_it_was_opened_is_named(folder: Path) -> None:
     found = open_records(folder)
     path = smallest(folder)
     path.unlink()
-    with pytest.raises(WrongInputError, match=rf"{folder}: a shard cannot be read \(.*No such"):
+    with pytest.raises(InputError, match=rf"{folder}: a shard cannot be read \(.*No such"):
         read(found, path)
 
 
@@ -387,7 +389,7 @@ def test_records_of_other_drawings_than_the_params_are_not_trained_on(
         ({"data.categories": ("cat", "zigzag", "fish")}, "another order"),
         ({"data.source": "quickdraw", "data.categories": CATEGORIES}, "the source 'doodles'"),
     ):
-        with pytest.raises(WrongInputError, match=f"{folder}: .*{message}.*; run: dvc repro"):
+        with pytest.raises(InputError, match=f"{folder}: .*{message}.*; run: dvc repro"):
             open_records(folder, make_params(change).data)
 
 
@@ -533,7 +535,7 @@ def test_any_edit_of_the_subset_manifest_is_refused_or_harmless(
     made = tmp_path_factory.getbasetemp() / "made of subset"
     shutil.rmtree(made, ignore_errors=True)
     if message := refusal(
-        lambda: records.write(RecordsParams(shard_mebibytes=0.0004, seed=1), place, made)
+        lambda: write.write(RecordsParams(shard_mebibytes=0.0004, seed=1), place, made)
     ):
         assert named(message, place)
         assert not made.exists()
@@ -564,7 +566,7 @@ def test_a_manifest_that_is_no_manifest_is_named(
     tmp_path: Path, tiny: Params, kind: str, content: bytes
 ) -> None:
     (tmp_path / "manifest.json").write_bytes(content)
-    with pytest.raises(WrongInputError) as caught:
+    with pytest.raises(InputError) as caught:
         opened(kind, tmp_path, tiny)
     assert str(caught.value).startswith(f"{tmp_path / 'manifest.json'}: ")
     assert len(str(caught.value)) < 1500
@@ -575,7 +577,7 @@ def opened(kind: str, folder: Path, tiny: Params) -> object:
     if kind == "raw":
         return subset.preprocess(tiny, folder, place)
     if kind == "subset":
-        return records.write(tiny.records, folder, place)
+        return write.write(tiny.records, folder, place)
     return open_records(folder)
 
 
@@ -594,13 +596,14 @@ def test_a_manifest_that_is_no_file_or_too_large_is_named_at_once(
     else:
         with path.open("wb") as file:
             file.truncate(10 << 30)  # ten GiB that take no room on disk, and would in memory
-    with pytest.raises(WrongInputError, match=r"manifest\.json: "):
+    with pytest.raises(InputError, match=r"manifest\.json: "):
         opened(kind, tmp_path, tiny)
 
 
 def test_records_open_without_tensorflow(written: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from quickspine.dataset.reader import open_records;"
+        "import sys; from pathlib import Path;"
+        "from quickspine.dataset.records.reader import open_records;"
         "open_records(Path(sys.argv[1])); print('tensorflow' in sys.modules)"
     )
     done = subprocess.run(

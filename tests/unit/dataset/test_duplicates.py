@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickspine.dataset import duplicates
-from quickspine.dataset.content import digests
-from quickspine.dataset.duplicates import DuplicateFinder
+from quickspine.dataset.prepare import duplicates
+from quickspine.dataset.prepare.content import digests
+from quickspine.dataset.prepare.duplicates import DuplicateFinder
 
 
 def found(folder: Path, chunks: list[np.ndarray], expected: int) -> list[int]:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from quickspine.dataset.example import around
+from quickspine.dataset.records.example import around
 from tests.unit.dataset import reference
 
 LABELS = [0, 1, 23, 127, 128, 255, 256, 344, 16_383, 16_384, 2**31]

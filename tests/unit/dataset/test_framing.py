@@ -11,8 +11,8 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickspine.dataset.framing import framed, record_bytes
-from quickspine.dataset.layout import HEAD, TAIL
+from quickspine.dataset.records.framing import framed, record_bytes
+from quickspine.dataset.records.layout import HEAD, TAIL
 from tests.unit.dataset.conftest import random_drawings
 from tests.unit.dataset.reference import example
 

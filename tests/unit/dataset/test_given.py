@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quickspine.dataset import SPLITS
-from quickspine.dataset.category_file import CategoryFile
-from quickspine.dataset.given import TEST, TRAIN, VALIDATION, Assignment
-from quickspine.dataset.raw import RawFile
-from quickspine.dataset.subset import preprocess
-from quickspine.errors import WrongInputError
+from quickspine.dataset.prepare.source_splits import TEST, TRAIN, VALIDATION, Assignment
+from quickspine.dataset.prepare.subset import preprocess
+from quickspine.errors import InputError
 from quickspine.files import read_json, write_json
 from quickspine.params import Split
+from quickspine.sources.storage.category_file import CategoryFile
+from quickspine.sources.storage.raw import RawFile
 
 SHARES = Split(train=0.6, validation=0.2, test=0.2)
 
@@ -121,5 +121,5 @@ def test_a_category_without_training_images_is_named(
         entry["splits"] = {"train": train, "test": 20 - train}
     write_json(folder / "manifest.json", manifest)
     params = make_params({"data.categories": ("cat", "apple"), "data.drawings_per_category": 10})
-    with pytest.raises(WrongInputError, match=r"split\.train: .* leaves none for 'apple'"):
+    with pytest.raises(InputError, match=r"split\.train: .* leaves none for 'apple'"):
         preprocess(params, folder, tmp_path / "subset")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from quickspine.dataset import content, lanes
+from quickspine.dataset.prepare import content, lanes
 from tests.unit.dataset.conftest import random_drawings
 
 
@@ -65,7 +65,7 @@ def test_older_processors_get_the_same(processor: str, needed: str) -> None:
     """Whatever the processor at hand has; a process of its own, since functions are kept."""
     code = (
         "import numpy as np, llvmlite.binding as llvm\n"
-        "from quickspine.dataset import content, lanes\n"
+        "from quickspine.dataset.prepare import content, lanes\n"
         "offered = llvm.get_host_cpu_features()\n"
         f"if not offered.get({needed!r}): print('not here'); raise SystemExit\n"
         f"llvm.get_host_cpu_name = lambda: {processor!r}\n"

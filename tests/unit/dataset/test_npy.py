@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickspine.dataset.npy import GrowingNpy
+from quickspine.dataset.prepare.npy import GrowingNpy
 
 
 @given(

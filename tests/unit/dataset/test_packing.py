@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from quickspine import compiled
-from quickspine.dataset import packing
-from quickspine.dataset.framing import framed
+from quickspine.dataset.records import packing
+from quickspine.dataset.records.framing import framed
 
 needs_crc = pytest.mark.skipif(not packing.can_pack(), reason="no instruction for CRC-32C")
 

@@ -12,13 +12,14 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
-from quickspine.dataset import SPLITS, decoding
-from quickspine.dataset import records as written
-from quickspine.dataset.reader import RecordSet, open_records
-from quickspine.dataset.subset import preprocess
-from quickspine.errors import WrongInputError
+from quickspine.dataset import SPLITS
+from quickspine.dataset.prepare.subset import preprocess
+from quickspine.dataset.records import decoding
+from quickspine.dataset.records import write as written
+from quickspine.dataset.records.reader import RecordSet, open_records
+from quickspine.errors import InputError
 from quickspine.files import read_json, write_json
-from quickspine.sources.writing import Pictures, entry
+from quickspine.sources.storage.writing import Pictures, entry
 
 SIDE, COUNT = 16, 60
 OWN = {"data.source": "folder", "data.folder": "photographs", "data.categories": None}
@@ -110,7 +111,7 @@ def test_the_shards_are_shuffled_over_the_whole_split(records: RecordSet) -> Non
 def test_records_of_another_folder_are_refused(place: Path, make_params: Any) -> None:
     asked = {**OWN, "data.drawings_per_category": None}
     open_records(place / "records", make_params({**asked, "data.folder": "a/folder"}).data)
-    with pytest.raises(WrongInputError, match="while the params ask for folder others"):
+    with pytest.raises(InputError, match="while the params ask for folder others"):
         open_records(place / "records", make_params({**asked, "data.folder": "others"}).data)
 
 
@@ -167,13 +168,13 @@ def test_a_changed_shard_is_named_at_opening_and_at_reading(
     changed[len(changed) // 2] ^= 1
     try:
         shard.path.write_bytes(bytes(changed))
-        with pytest.raises(WrongInputError, match=f"{shard.path.name}: not the shard of"):
+        with pytest.raises(InputError, match=f"{shard.path.name}: not the shard of"):
             open_records(place / "records")
         message = f"{shard.path.name}: its bytes have changed.*run: dvc repro -f tfrecords"
-        with pytest.raises(WrongInputError, match=message), records.reading():
+        with pytest.raises(InputError, match=message), records.reading():
             batches(records.ordered("test", 16))
         shard.path.write_bytes(original[:-10])
-        with pytest.raises(WrongInputError, match="missing, or of another size"):
+        with pytest.raises(InputError, match="missing, or of another size"):
             open_records(place / "records")
     finally:
         shard.path.write_bytes(original)
@@ -199,6 +200,6 @@ def test_a_raw_archive_that_is_another_is_named(
     else:
         archive.unlink()
     params = make_params({**OWN, "data.drawings_per_category": 10})
-    with pytest.raises(WrongInputError, match=r"00001\.zip: .*run: dvc repro -f fetch"):
+    with pytest.raises(InputError, match=r"00001\.zip: .*run: dvc repro -f fetch"):
         preprocess(params, folder, tmp_path / "subset")
     assert not (tmp_path / "subset").exists()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickspine.dataset.pile import Pile
+from quickspine.dataset.records.shard_buffer import Pile
 from tests.unit.dataset.conftest import random_drawings
 
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from quickspine.dataset import raw as module
-from quickspine.dataset.drawings import Drawings
-from quickspine.dataset.raw import Raw, RawFile
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.files import sha256
 from quickspine.parallel import GivenUpError
-from quickspine.sources import npy
+from quickspine.sources.storage import npy
+from quickspine.sources.storage import raw as module
+from quickspine.sources.storage.drawings import Drawings
+from quickspine.sources.storage.raw import Raw, RawFile
 from tests.unit.dataset.conftest import MakeRaw, random_drawings
 
 CATEGORIES = ("cat", "ice cream")
@@ -67,7 +67,7 @@ def test_a_header_that_counts_otherwise_than_the_manifest_is_named(tmp_path: Pat
     """Though there are as many bytes as the manifest wants."""
     path = tmp_path / "cat.npy"
     path.write_bytes(npy.header(5) + bytes(6 * npy.ROW))
-    with pytest.raises(WrongInputError, match="5 drawings, where the manifest says 6"):
+    with pytest.raises(InputError, match="5 drawings, where the manifest says 6"):
         Drawings(path, 6, npy.ROW, "fetch")
 
 
@@ -79,7 +79,7 @@ def test_categories_are_taken_in_the_order_asked_for(folder: Path) -> None:
 
 
 def test_a_category_that_was_not_fetched_is_named(folder: Path) -> None:
-    with pytest.raises(WrongInputError, match=r"manifest\.json: lacks 'dog'; run: dvc repro"):
+    with pytest.raises(InputError, match=r"manifest\.json: lacks 'dog'; run: dvc repro"):
         Raw(folder, ("cat", "dog"))
 
 
@@ -126,7 +126,7 @@ def test_a_damaged_file_is_named(folder: Path, damaged: bytes | None) -> None:
     path.unlink()
     if damaged is not None:
         path.write_bytes(damaged)
-    with pytest.raises(WrongInputError, match=r"cat\.npy: not the 30 drawings of 'cat'.*fetch"):
+    with pytest.raises(InputError, match=r"cat\.npy: not the 30 drawings of 'cat'.*fetch"):
         check(Raw(folder, CATEGORIES))
 
 
@@ -149,9 +149,9 @@ def test_a_file_whose_digest_was_edited_too_is_named(folder: Path, content: byte
     changed = sha256(folder / "cat.npy")
     edit(folder, lambda manifest: manifest["categories"][0].update(sha256=changed))
     raw = Raw(folder, CATEGORIES)
-    with pytest.raises(WrongInputError, match=r"cat\.npy: .*run: dvc repro -f fetch"):
+    with pytest.raises(InputError, match=r"cat\.npy: .*run: dvc repro -f fetch"):
         check(raw)
-    with pytest.raises(WrongInputError, match=r"cat\.npy: "):
+    with pytest.raises(InputError, match=r"cat\.npy: "):
         next(pixels(raw, 0).chunks(stop=10))
 
 
@@ -187,7 +187,7 @@ def test_an_edited_manifest_is_named(
     folder: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
     edit(folder, change)
-    with pytest.raises(WrongInputError, match=r"manifest\.json: .*run: dvc repro -f fetch"):
+    with pytest.raises(InputError, match=r"manifest\.json: .*run: dvc repro -f fetch"):
         Raw(folder, CATEGORIES)
 
 
@@ -208,17 +208,17 @@ def test_a_manifest_that_says_otherwise_than_the_file_names_the_file(
 ) -> None:
     edit(folder, change)
     raw = Raw(folder, CATEGORIES)
-    with pytest.raises(WrongInputError, match="run: dvc repro -f fetch"):
+    with pytest.raises(InputError, match="run: dvc repro -f fetch"):
         check(raw)
 
 
 def test_a_manifest_cannot_point_outside_the_folder(folder: Path) -> None:
     (folder.parent / "outside.npy").write_bytes(GOOD)
     edit(folder, lambda m: m["categories"][0].update(file="../outside.npy"))
-    with pytest.raises(WrongInputError, match=f"{folder.name}/outside.npy: not the"):
+    with pytest.raises(InputError, match=f"{folder.name}/outside.npy: not the"):
         check(Raw(folder, CATEGORIES))
 
 
 def test_no_manifest_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WrongInputError, match=r"manifest\.json: missing; run: dvc repro fetch"):
+    with pytest.raises(InputError, match=r"manifest\.json: missing; run: dvc repro fetch"):
         Raw(tmp_path, CATEGORIES)

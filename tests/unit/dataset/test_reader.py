@@ -17,17 +17,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from quickspine.dataset import SPLITS
-from quickspine.dataset import pieces as pieces_module
-from quickspine.dataset import reader as module
-from quickspine.dataset.layout import Layout
-from quickspine.dataset.pieces import Pieces, open_shard
-from quickspine.dataset.reader import RecordSet, open_records, steady
-from quickspine.dataset.records import write
-from quickspine.dataset.shards import Shard
-from quickspine.errors import WrongInputError
+from quickspine.dataset.records import reader as module
+from quickspine.dataset.records import shard_reader as pieces_module
+from quickspine.dataset.records.layout import Layout
+from quickspine.dataset.records.reader import RecordSet, open_records, steady
+from quickspine.dataset.records.seeds import derive
+from quickspine.dataset.records.shard_reader import Pieces, open_shard
+from quickspine.dataset.records.shards import Shard
+from quickspine.dataset.records.write import write
+from quickspine.errors import InputError
 from quickspine.files import sha256
 from quickspine.params import Records
-from quickspine.randomness import derive
 from tests.unit.dataset import reference
 from tests.unit.dataset.conftest import MakeSubset, random_drawings
 
@@ -156,7 +156,7 @@ def test_a_damaged_shard_is_named(written: Path, tmp_path: Path, damage: str) ->
         flipped = content[:-20] + bytes([content[-20] ^ 1]) + content[-19:]
         changed = {"truncated": content[:-1], "flipped": flipped, "grown": content + b"\0"}
         path.write_bytes(changed[damage])
-    with pytest.raises(WrongInputError, match=f"{path.name}: not the shard of .*-f tfrecords"):
+    with pytest.raises(InputError, match=f"{path.name}: not the shard of .*-f tfrecords"):
         open_records(copy)
 
 
@@ -187,7 +187,7 @@ def test_an_edited_manifest_is_named(
     edited = json.loads((copy / "manifest.json").read_text())
     change(edited)
     (copy / "manifest.json").write_text(json.dumps(edited))
-    with pytest.raises(WrongInputError, match=r"manifest\.json: damaged .*-f tfrecords"):
+    with pytest.raises(InputError, match=r"manifest\.json: damaged .*-f tfrecords"):
         open_records(copy)
 
 
@@ -195,7 +195,7 @@ def test_records_that_moved_open_where_they_are(written: Path, tmp_path: Path) -
     copy = Path(shutil.copytree(written, tmp_path / "a folder, moved"))
     moved = open_records(copy)
     assert read(moved.ordered("test", 9)) == read(open_records(written).ordered("test", 9))
-    with pytest.raises(WrongInputError, match=r"manifest\.json: missing; run: dvc repro tfrecords"):
+    with pytest.raises(InputError, match=r"manifest\.json: missing; run: dvc repro tfrecords"):
         open_records(tmp_path)
 
 

@@ -15,12 +15,12 @@ import pytest
 import tensorflow as tf
 
 from quickspine.dataset import SPLITS
-from quickspine.dataset import raw as raw_module
-from quickspine.dataset import records as module
-from quickspine.dataset.records import write
-from quickspine.errors import WrongInputError
+from quickspine.dataset.records import write as module
+from quickspine.dataset.records.write import write
+from quickspine.errors import InputError
 from quickspine.files import digest, sha256
 from quickspine.params import Records
+from quickspine.sources.storage import raw as raw_module
 from tests.unit.dataset.conftest import MakeSubset, random_drawings
 
 SMALL = Records(shard_mebibytes=0.01, seed=1)
@@ -177,7 +177,7 @@ def test_a_damaged_subset_names_the_file_and_leaves_the_old_records(
     else:
         changed = {"rows": values[1:], "pixels": values[:, :1], "dtype": values.astype(np.float32)}
         np.save(path, changed[damage])
-    with pytest.raises(WrongInputError, match=r"00001\.npy: .*run: dvc repro -f preprocess"):
+    with pytest.raises(InputError, match=r"00001\.npy: .*run: dvc repro -f preprocess"):
         write(SMALL, copy, tmp_path / "records")
     assert contents(tmp_path / "records") == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["records", "subset"]
@@ -206,7 +206,7 @@ def test_an_edited_manifest_is_named(
     edited = manifest(copy)
     change(edited)
     (copy / "manifest.json").write_text(json.dumps(edited))
-    with pytest.raises(WrongInputError, match=r"manifest\.json: .*run: dvc repro -f preprocess"):
+    with pytest.raises(InputError, match=r"manifest\.json: .*run: dvc repro -f preprocess"):
         write(SMALL, copy, tmp_path / "records")
     assert not (tmp_path / "records").exists()
 
@@ -218,7 +218,7 @@ def test_a_changed_pixel_is_not_written(subset: Path, tmp_path: Path, split: str
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(WrongInputError, match=rf"{split}: not the drawings that were written"):
+    with pytest.raises(InputError, match=rf"{split}: not the drawings that were written"):
         write(SMALL, copy, tmp_path / "records")
     assert not (tmp_path / "records").exists()
 

@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from quickspine import categories as known
-from quickspine.dataset import digesting, duplicates, records, subset
-from quickspine.dataset import raw as raw_module
-from quickspine.errors import WrongInputError
+from quickspine.dataset.prepare import digesting, duplicates, subset
+from quickspine.dataset.records import write
+from quickspine.errors import InputError
 from quickspine.params import Params, Records
+from quickspine.sources.storage import raw as raw_module
 from tests.unit.dataset import reference
 from tests.unit.dataset.conftest import Drawings, MakeRaw
 
@@ -44,13 +45,13 @@ def messy(count: int, side: int, seed: int) -> Drawings:
 
 
 def compare(raw: Path, params: Params, workers: int, folder: Path) -> None:
-    with contextlib.suppress(WrongInputError):  # too few drawings for three splits
+    with contextlib.suppress(InputError):  # too few drawings for three splits
         subset.preprocess(params, raw, folder / "subset", workers)
     if not (folder / "subset").exists():
         return
     reference.preprocess(params, raw, folder / "slow-subset")
     assert tree(folder / "subset") == tree(folder / "slow-subset")
-    records.write(params.records, folder / "subset", folder / "records", workers)
+    write.write(params.records, folder / "subset", folder / "records", workers)
     chosen = params.records
     reference.records(
         chosen.shard_mebibytes, chosen.seed, folder / "subset", folder / "slow-records"
@@ -93,8 +94,8 @@ def test_the_bytes_are_those_of_the_reference(
     chosen |= {"data.allow_fewer": True, "records": Records(shard_mebibytes=shard, seed=seed)}
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(raw_module, "CHUNK", chunk)
-        patch.setattr(records, "CHUNK", chunk)
-        patch.setattr(records, "DEALT", chunk)
+        patch.setattr(write, "CHUNK", chunk)
+        patch.setattr(write, "DEALT", chunk)
         patch.setattr(duplicates, "DRAWINGS_A_BUCKET", bucket)
         compare(make_raw(drawings), make_params(chosen), workers, Path(folder))
 
@@ -104,7 +105,7 @@ def as_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """As few drawings are treated, and as many are: by compiled functions."""
     if request.param:
         monkeypatch.setattr(digesting, "LANES_FROM", 0)
-        monkeypatch.setattr(records, "PACKED_FROM", 0)
+        monkeypatch.setattr(write, "PACKED_FROM", 0)
 
 
 @pytest.mark.usefixtures("as_many")

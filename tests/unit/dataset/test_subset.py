@@ -15,13 +15,14 @@ import pytest
 from PIL import Image
 
 from pipeline import preprocess as door
-from quickspine.dataset import SPLITS, duplicates
-from quickspine.dataset import raw as raw_module
-from quickspine.dataset import subset as module
-from quickspine.dataset.content import digests, split_of
-from quickspine.dataset.subset import preprocess
-from quickspine.errors import WrongInputError
+from quickspine.dataset import SPLITS
+from quickspine.dataset.prepare import duplicates
+from quickspine.dataset.prepare import subset as module
+from quickspine.dataset.prepare.content import digests, split_of
+from quickspine.dataset.prepare.subset import preprocess
+from quickspine.errors import InputError
 from quickspine.params import Params
+from quickspine.sources.storage import raw as raw_module
 from tests.unit.dataset.conftest import Drawings, MakeRaw, MakeSubset, random_drawings
 
 CATEGORIES = ("cat", "ice cream", "zigzag")
@@ -138,7 +139,7 @@ def test_the_contact_sheet_shows_training_drawings_only(
 ) -> None:
     shown: dict[str, Drawings] = {}
     monkeypatch.setattr(
-        "quickspine.dataset.subset.contact_sheet",
+        "quickspine.dataset.prepare.subset.contact_sheet",
         lambda drawings, place, columns: shown.update(drawings),
     )
     monkeypatch.setattr(raw_module, "CHUNK", 7)
@@ -169,7 +170,7 @@ def test_the_contact_sheet_is_an_image(messy: dict[str, Drawings], make_subset: 
 def test_an_empty_split_names_its_share(
     make_subset: MakeSubset, drawings: dict[str, Drawings], key: str, names: str
 ) -> None:
-    with pytest.raises(WrongInputError) as caught:
+    with pytest.raises(InputError) as caught:
         make_subset(drawings)
     message = str(caught.value)
     assert key in message
@@ -182,7 +183,7 @@ def test_a_share_too_small_for_the_data_is_named(make_subset: MakeSubset, split:
     other = {"validation": "test", "test": "validation"}[split]
     shares = {"split.train": 0.5, f"split.{split}": 1e-12, f"split.{other}": 0.5 - 1e-12}
     drawings = {"cat": random_drawings(50), "zigzag": random_drawings(50, seed=1)}
-    with pytest.raises(WrongInputError, match=rf"^split\.{split}: 1e-12 of 50 drawings leaves"):
+    with pytest.raises(InputError, match=rf"^split\.{split}: 1e-12 of 50 drawings leaves"):
         make_subset(drawings, **shares)
 
 
@@ -192,7 +193,7 @@ def test_fewer_drawings_than_asked_for_are_taken_only_where_allowed(
     """A raw folder that was fetched for other params is not quietly made do with."""
     raw = make_raw({"cat": random_drawings(60), "zigzag": random_drawings(50, seed=1)})
     values = {"data.categories": ("cat", "zigzag"), "data.drawings_per_category": 60}
-    with pytest.raises(WrongInputError, match=r"data\.drawings_per_category: 60 asked for, 50 in"):
+    with pytest.raises(InputError, match=r"data\.drawings_per_category: 60 asked for, 50 in"):
         preprocess(make_params(values), raw, tmp_path / "subset")
     allowed = make_params({**values, "data.allow_fewer": True})
     assert preprocess(allowed, raw, tmp_path / "subset")["chosen"] == 110
@@ -219,7 +220,7 @@ def test_drawings_replaced_while_they_are_read_are_not_used(
 
     monkeypatch.setattr(module, "_assign", replaced)
     chosen = {"data.categories": ("cat", "zigzag"), "data.drawings_per_category": 300}
-    with pytest.raises(WrongInputError, match=r"replaced while it was read; run this again"):
+    with pytest.raises(InputError, match=r"replaced while it was read; run this again"):
         preprocess(make_params(chosen), raw, tmp_path / "subset")
     assert not (tmp_path / "subset").exists()
 
@@ -235,14 +236,14 @@ def test_a_failure_leaves_the_old_subset(
     path = raw / "zigzag.npy"
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    with pytest.raises(WrongInputError, match=r"zigzag\.npy: not the 60 drawings"):
+    with pytest.raises(InputError, match=r"zigzag\.npy: not the 60 drawings"):
         preprocess(params, raw, place)
     path.write_bytes(whole)
 
     def fail(*anything: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("quickspine.dataset.subset.contact_sheet", fail)
+    monkeypatch.setattr("quickspine.dataset.prepare.subset.contact_sheet", fail)
     with pytest.raises(KeyboardInterrupt):
         preprocess(params, raw, place)
     assert (place / "manifest.json").read_bytes() == before
@@ -280,7 +281,7 @@ def test_what_the_backbone_cannot_take_is_said_before_anything_is_prepared(
                     tmp_path / "data/raw")  # fmt: skip
     monkeypatch.chdir(tmp_path)
     chosen = {"data.categories": ("cat", "apple"), "data.drawings_per_category": 30}
-    with pytest.raises(WrongInputError, match=r"train\.backbone: vgg5 needs .* at least 16x16"):
+    with pytest.raises(InputError, match=r"train\.backbone: vgg5 needs .* at least 16x16"):
         door.run(make_params(chosen), Namespace())
     assert not Path("data/subset").exists()
     door.run(make_params({**chosen, "train.enabled": False}), Namespace())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.evaluation.candidates import candidates
 from quickspine.evaluation.trained import Trained
 
@@ -34,7 +34,7 @@ def test_a_candidate_is_judged_by_validation() -> None:
     ],
 )
 def test_what_a_training_did_not_note_is_named(changes: dict[str, Any]) -> None:
-    with pytest.raises(WrongInputError) as caught:
+    with pytest.raises(InputError) as caught:
         candidates([trained(), trained(**changes)])
     assert str(caught.value).startswith("models/train-spinal-2/metrics.json: damaged (")
     assert next(iter(changes)) in str(caught.value)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.evaluation import metrics
 from quickspine.evaluation.calibration import expected_calibration_error
 from quickspine.evaluation.comparison import summarise
@@ -211,13 +211,13 @@ def test_wrong_runs_are_named(make: Any, evaluate: Evaluate) -> None:
     case = make()
     kept = case.runs
     case.runs = [run for run in kept if run.name != "finetune-spinal-2"]
-    with pytest.raises(WrongInputError, match=r"models/finetune-spinal-2: missing"):
+    with pytest.raises(InputError, match=r"models/finetune-spinal-2: missing"):
         summary(case, evaluate)
     case.runs = [*kept, kept[0]]
-    with pytest.raises(WrongInputError, match=r"models/train-dense-1: received twice"):
+    with pytest.raises(InputError, match=r"models/train-dense-1: received twice"):
         summary(case, evaluate)
     case.runs = []
-    with pytest.raises(WrongInputError, match="no trained model"):
+    with pytest.raises(InputError, match="no trained model"):
         summary(case, evaluate)
 
 

@@ -23,11 +23,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.evaluation import models
 from quickspine.evaluation.trained import find
 from quickspine.files import sha256
-from quickspine.nets import parts, scratch
+from quickspine.nets import allowed_classes
+from quickspine.nets.backbones import classifier
 from quickspine.nets.heads import SpinalHead
 from quickspine.params import Head, Params
 from quickspine.training.model_file import MEMBERS, load, save
@@ -84,7 +85,7 @@ def refusal(work: Callable[[], object]) -> str | None:
     """Why `work` is refused; None where it is not."""
     try:
         work()
-    except WrongInputError as error:
+    except InputError as error:
         return str(error)
     return None
 
@@ -507,8 +508,8 @@ def test_all_that_our_networks_are_made_of_is_known(params: Params) -> None:
     for head in get_args(Head):
         for start in ("pytorch", "keras"):
             train = params.train.model_copy(update={"width": 0.03, "initialisation": start})
-            model = scratch.build(train, head, classes=3, seed=1, shape=(16, 16, 1))
-            parts.check(json.loads(model.to_json()))
+            model = classifier.build(train, head, classes=3, seed=1, shape=(16, 16, 1))
+            allowed_classes.check(json.loads(model.to_json()))
 
 
 def test_the_real_door_refuses_a_damaged_model_before_tensorflow(
@@ -518,10 +519,10 @@ def test_the_real_door_refuses_a_damaged_model_before_tensorflow(
     path = place / NAME / "model.keras"
     path.write_bytes(path.read_bytes()[:-1])
     code = (
-        "import sys; from pathlib import Path; from quickspine.errors import WrongInputError\n"
+        "import sys; from pathlib import Path; from quickspine.errors import InputError\n"
         "from quickspine.evaluation.trained import find; from quickspine.params import Params\n"
         "try:\n    find(Params.model_validate_json(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])\n"
-        "except WrongInputError as error:\n    print(error)\n"
+        "except InputError as error:\n    print(error)\n"
         "print({'tensorflow', 'keras'} & set(sys.modules))"
     )
     done = subprocess.run(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from sklearn import metrics as reference
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.evaluation import metrics
 from tests.unit.evaluation.answers import logits_and_labels, run_of
 
@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_refused(measure: Any, logits: Any, labels: Any) ->
 
 def test_a_diverged_run_is_named() -> None:
     logits = np.array([[0, np.nan]], np.float32)
-    with pytest.raises(WrongInputError, match=r"models/train-dense-7.*train\.learning_rate"):
+    with pytest.raises(InputError, match=r"models/train-dense-7.*train\.learning_rate"):
         run_of("train", "dense", 7, logits)
     with pytest.raises(ValueError, match="int64"):
         run_of("train", "dense", 7, np.zeros((1, 2), np.int64))

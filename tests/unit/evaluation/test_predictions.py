@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.evaluation import predictions
 
 
@@ -51,7 +51,7 @@ def test_equal_answers_are_equal_files(written: tuple[Path, Any], tmp_path: Path
 )
 def test_a_file_of_something_else_is_damaged(arrays: dict[str, Any], tmp_path: Path) -> None:
     np.savez(tmp_path / "predictions.npz", **arrays)
-    with pytest.raises(WrongInputError, match=r"predictions\.npz: damaged .*dvc repro -f evaluate"):
+    with pytest.raises(InputError, match=r"predictions\.npz: damaged .*dvc repro -f evaluate"):
         predictions.check(tmp_path, tmp_path / "records", tmp_path / "models")
 
 
@@ -59,5 +59,5 @@ def test_a_file_of_something_else_is_damaged(arrays: dict[str, Any], tmp_path: P
 def test_a_cut_file_is_damaged(written: tuple[Path, Any], keep: int) -> None:
     path = written[0] / "predictions.npz"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(WrongInputError, match="damaged"):
+    with pytest.raises(InputError, match="damaged"):
         predictions.check(written[0], written[0] / "records", written[0] / "models")

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from quickspine.nets import scratch, sizes
-from quickspine.nets.backbones import BACKBONES
+from quickspine.evaluation.flops import multiplications, products
+from quickspine.nets.backbones import BACKBONES, classifier, sizes
 from quickspine.nets.backbones.densenet import densenet
-from quickspine.nets.convolution import TunedConvolution
-from quickspine.nets.features import seen
+from quickspine.nets.backbones.features import seen
+from quickspine.nets.backbones.layers.convolution import TunedConvolution
 from quickspine.nets.heads import DenseHead, SpinalHead
-from quickspine.nets.products import multiplications, products
 from quickspine.params import Backbone, Head, Params
 from quickspine.training.checkpoints import generators
 from quickspine.training.model_file import parameters
@@ -92,7 +91,7 @@ def test_whole_networks_have_the_parameters_of_the_paper(
 ) -> None:
     values = {f"train.{key}": value for key, value in ({"width": 1.0} | chosen).items()}
     train = make_params(values).train
-    model = scratch.build(train, head, classes=classes, seed=1, shape=shape)
+    model = classifier.build(train, head, classes=classes, seed=1, shape=shape)
     assert parameters(model) == total
     if own is not None:
         assert parameters(model.get_layer("head")) == own
@@ -231,7 +230,7 @@ def test_the_paper_s_dense_resnet_sees_the_maximum_of_the_map_before_its_pooling
 ) -> None:
     chosen = {"backbone": "resnet18", "width": 0.02, "features": "paper"}
     train = make_params({f"train.{key}": value for key, value in chosen.items()}).train
-    model = scratch.build(train, "linear", classes=3, seed=1, shape=COLOUR)
+    model = classifier.build(train, "linear", classes=3, seed=1, shape=COLOUR)
     before = model.get_layer("stage4_block2_add").output
     inner = keras.Model(model.input, [before, model.get_layer("head").input])
     large, found = inner(np.random.default_rng(0).integers(0, 256, (2, *COLOUR), np.uint8))
@@ -247,7 +246,7 @@ def test_the_matched_head_has_the_size_of_the_spinal_one_whatever_both_see(
     chosen |= {"features": features, "spinal_input": spinal_input}
     train = make_params({f"train.{key}": value for key, value in chosen.items()}).train
     matched, spinal = (
-        scratch.build(train, head, classes=10, seed=1, shape=COLOUR).get_layer("head")
+        classifier.build(train, head, classes=10, seed=1, shape=COLOUR).get_layer("head")
         for head in ("matched", "spinal")
     )
     assert spinal.cells == (spinal_input == "cells")

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from quickspine.nets import convolution, scratch
-from quickspine.nets.convolution import TunedConvolution
+from quickspine.nets.backbones import classifier
+from quickspine.nets.backbones.layers import convolution
+from quickspine.nets.backbones.layers.convolution import TunedConvolution
 from quickspine.params import Params
 
 
@@ -49,7 +50,9 @@ def exactly(maps: Any, kernel: Any) -> Any:
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Notes the way of every convolution, and takes the usual one."""
-    from quickspine.nets.winograd import convolution as winograd  # compiles: only where needed
+    from quickspine.nets.backbones.layers.winograd import (
+        convolution as winograd,  # compiles: only where needed
+    )
 
     found: list[str] = []
     real = convolution._direct
@@ -168,7 +171,7 @@ def test_a_tuned_network_s_weights_are_those_of_the_plain_one(
     """So they go from one to the other, and their initial values are equal for equal seeds."""
     train = make_params({"train.width": 0.1}).train
     plain, tuned = (
-        scratch.build(train, "spinal", classes=3, seed=4, shape=(28, 28, 1), tuned=tuned)
+        classifier.build(train, "spinal", classes=3, seed=4, shape=(28, 28, 1), tuned=tuned)
         for tuned in (False, True)
     )
     kinds = [
@@ -190,8 +193,8 @@ def test_a_tuned_network_s_weights_are_those_of_the_plain_one(
 def test_a_network_that_does_without_compiles_nothing() -> None:
     program = """if True:
         import sys, tensorflow as tf
-        from quickspine.nets import scratch
-        from quickspine.nets.convolution import TunedConvolution
+        from quickspine.nets.backbones import classifier
+        from quickspine.nets.backbones.layers.convolution import TunedConvolution
         for channels, compiled in ((63, False), (64, True)):
             layer = TunedConvolution(64, 3, padding="same")
             maps = tf.TensorSpec((None, 14, 14, channels))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from quickspine.nets import finetuned
+from quickspine.nets.pretrained import classifier
 from quickspine.params import Params
 
 
@@ -28,7 +28,7 @@ def backbone() -> keras.Model:
 
 
 def test_grey_drawings_become_three_equal_channels_of_the_same_values() -> None:
-    front = finetuned.front((8, 8, 1), 8)
+    front = classifier.front((8, 8, 1), 8)
     images = drawings(2, 8, 8, 1)
     values = front(images).numpy()
     assert values.dtype == np.float32
@@ -37,11 +37,11 @@ def test_grey_drawings_become_three_equal_channels_of_the_same_values() -> None:
 
 def test_colour_stays_as_it_is() -> None:
     images = drawings(2, 8, 8, 3)
-    np.testing.assert_allclose(finetuned.front((8, 8, 3), 8)(images), images, atol=1e-4)
+    np.testing.assert_allclose(classifier.front((8, 8, 3), 8)(images), images, atol=1e-4)
 
 
 def test_drawings_are_resized_within_their_range() -> None:
-    values = finetuned.front((6, 9, 1), 13)(np.full((1, 6, 9, 1), 255, np.uint8)).numpy()
+    values = classifier.front((6, 9, 1), 13)(np.full((1, 6, 9, 1), 255, np.uint8)).numpy()
     assert values.shape == (1, 13, 13, 3)
     np.testing.assert_allclose(values, 255, rtol=1e-5)
 
@@ -49,7 +49,7 @@ def test_drawings_are_resized_within_their_range() -> None:
 def test_resizing_does_not_cut_values_to_whole_numbers() -> None:
     images = np.zeros((1, 2, 2, 1), np.uint8)
     images[0, :, 1] = 1
-    values = finetuned.front((2, 2, 1), 4)(images).numpy()
+    values = classifier.front((2, 2, 1), 4)(images).numpy()
     np.testing.assert_allclose(values[0, 0, :, 0], [0, 0.25, 0.75, 1])
 
 
@@ -57,7 +57,7 @@ def test_the_head_is_built_for_the_features_as_pytorch_would(
     backbone: keras.Model, make_params: Callable[..., Params]
 ) -> None:
     params = make_params({"finetune.dropout": 0.3, "finetune.spinal_width": 5}).finetune
-    head = finetuned.head_on(backbone.outputs[0], params, "spinal", 4, 1)
+    head = classifier.head_on(backbone.outputs[0], params, "spinal", 4, 1)
     assert head.built
     assert head.get_config()["dropout"] == 0.3
     assert head.spinal1.kernel.shape == (3, 5)
@@ -69,9 +69,9 @@ def test_the_whole_is_front_backbone_and_head(
     backbone: keras.Model, make_params: Callable[..., Params]
 ) -> None:
     params = make_params({}).finetune
-    front = finetuned.front((6, 6, 1), 8)
-    head = finetuned.head_on(backbone.outputs[0], params, "dense", 4, 1)
-    model = finetuned.assemble(front, backbone, head)
+    front = classifier.front((6, 6, 1), 8)
+    head = classifier.head_on(backbone.outputs[0], params, "dense", 4, 1)
+    model = classifier.assemble(front, backbone, head)
     images = drawings(3, 6, 6, 1)
     expected = head(backbone(front(images), training=False), training=False)
     np.testing.assert_allclose(model(images, training=False), expected, rtol=1e-5, atol=1e-6)

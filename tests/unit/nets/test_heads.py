@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from quickspine.nets.backbones.layers.head_block import flatten_channels_first
 from quickspine.nets.heads import (
     DenseHead,
     HeadLayer,
@@ -22,7 +23,6 @@ from quickspine.nets.heads import (
     SpinalHead,
     build,
 )
-from quickspine.nets.heads.block import flatten_channels_first
 from quickspine.nets.heads.spinal import spinal_parameters
 from quickspine.params import Head, Params
 from quickspine.training.model_file import parameters

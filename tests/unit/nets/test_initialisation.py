@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from quickspine.nets.initialisation import convolution, linear
+from quickspine.nets.backbones.layers.initialisation import convolution, linear
 
 
 def kernel_and_bias(layer: keras.layers.Layer, *shape: int) -> list[np.ndarray]:

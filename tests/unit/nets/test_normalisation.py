@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from quickspine.nets.normalisation import FusedBatchNormalization
+from quickspine.nets.backbones.layers.normalisation import FusedBatchNormalization
 
 SHAPES = [(16, 5), (4, 3, 3, 5)]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import keras
 import pytest
 
-from quickspine.nets import scratch
+from quickspine.evaluation.flops import multiplications, products
+from quickspine.nets.backbones import classifier
 from quickspine.nets.heads import DenseHead, HeadLayer, SpinalHead
-from quickspine.nets.products import multiplications, products
 from quickspine.params import Params
 
 
@@ -50,8 +50,8 @@ def test_a_network_inside_a_network_counts_once() -> None:
 
 @pytest.mark.parametrize("head", ["linear", "dense", "matched", "spinal", "progressive"])
 def test_a_whole_network_is_its_backbone_and_its_head(params: Params, head: str) -> None:
-    model = scratch.build(params.train, head, classes=24, seed=1, shape=(28, 28, 1))
-    plain = scratch.build(params.train, "linear", classes=24, seed=1, shape=(28, 28, 1))
+    model = classifier.build(params.train, head, classes=24, seed=1, shape=(28, 28, 1))
+    plain = classifier.build(params.train, "linear", classes=24, seed=1, shape=(28, 28, 1))
     backbone = multiplications(plain) - 64 * 24
     own = multiplications(model.get_layer("head"))
     assert multiplications(model) == backbone + own

@@ -17,7 +17,7 @@ from quickspine.nets import registration
 
 def test_checking_params_needs_no_tensorflow() -> None:
     code = (
-        "import sys, quickspine.params, quickspine.stage\n"
+        "import sys, quickspine.params, quickspine.cli\n"
         "print([name for name in ('keras', 'tensorflow', 'h5py') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from quickspine.nets import scratch
+from quickspine.nets.backbones import classifier
 from quickspine.params import Head, Params, Train
 from quickspine.training.model_file import parameters
 
@@ -22,7 +22,7 @@ def train(make_params: Callable[..., Params]) -> Train:
 
 
 def network(train: Train, head: str, seed: int = 1, classes: int = 3) -> keras.Model:
-    return scratch.build(train, head, classes=classes, seed=seed, shape=(16, 16, 1))
+    return classifier.build(train, head, classes=classes, seed=seed, shape=(16, 16, 1))
 
 
 def backbone(model: keras.Model) -> list[tuple[str, bytes]]:
@@ -51,7 +51,7 @@ def test_another_seed_is_another_start(train: Train) -> None:
 def test_the_paper_s_networks_have_its_parameters(make_params: Callable[..., Params]) -> None:
     params = make_params({"train.width": 1.0, "train.dropout": 0.5}).train
     for head, total in (("dense", 3_646_154), ("spinal", 3_629_770)):
-        model = scratch.build(params, head, classes=10, seed=1, shape=(28, 28, 1))
+        model = classifier.build(params, head, classes=10, seed=1, shape=(28, 28, 1))
         assert parameters(model) == total
         assert model.count_params() - total == 4_864
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickspine.errors import WrongInputError
-from quickspine.nets import sizes
+from quickspine.errors import InputError
+from quickspine.nets.backbones import sizes
 from quickspine.params import Backbone, Params
 
 SMALLEST = {
@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_named(
     message: str,
 ) -> None:
     params = make_params({f"train.{key}": value for key, value in changes.items()})
-    with pytest.raises(WrongInputError) as told:
+    with pytest.raises(InputError) as told:
         sizes.check(params, shape)
     assert message in str(told.value)
 
@@ -109,6 +109,6 @@ def test_what_fits_is_let_through(
 
 
 def test_checking_needs_no_tensorflow() -> None:
-    code = "import sys, quickspine.nets.sizes; print('keras' in sys.modules)"
+    code = "import sys, quickspine.nets.backbones.sizes; print('keras' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (answer.stdout, answer.returncode) == ("False\n", 0), answer.stderr

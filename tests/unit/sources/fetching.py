@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from quickspine import sources
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from tests.conftest import MakeParams
 
 EVERYTHING = {"categories": None, "drawings_per_category": None, "image_size": None}
@@ -35,7 +35,7 @@ def fetch(make_params: MakeParams, place: Path, source: str, **data: Any) -> dic
 def refused(make_params: MakeParams, place: Path, source: str, **data: Any) -> str:
     """What the user is told where nothing is fetched; what was there before is all there is."""
     before = place.exists()
-    with pytest.raises(WrongInputError) as caught:
+    with pytest.raises(InputError) as caught:
         fetch(make_params, place, source, **data)
     assert place.exists() == before
     assert not list(place.parent.glob(".partial-*"))

@@ -22,10 +22,10 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 from quickspine.categories import DOODLES
-from quickspine.errors import NoSpaceError, WrongInputError
+from quickspine.dataset.prepare.contact_sheet import contact_sheet
+from quickspine.errors import InputError, NoSpaceError
 from quickspine.params import Data
 from quickspine.sources import doodles, find
-from quickspine.sources.contact_sheet import contact_sheet
 from quickspine.sources.doodles import workers
 from quickspine.sources.doodles.drawing import PROGRAMS, draw, strokes
 from quickspine.sources.doodles.hand import Hand, generator
@@ -181,7 +181,7 @@ def test_processes_end_when_the_one_who_asks_is_killed(tmp_path: Path) -> None:
 
 def test_what_is_no_doodle_is_refused(tmp_path: Path) -> None:
     asked = data().model_copy(update={"categories": ("cat", "pencli")})
-    with pytest.raises(WrongInputError, match=r"'pencli'.*did you mean 'pencil'"):
+    with pytest.raises(InputError, match=r"'pencli'.*did you mean 'pencil'"):
         doodles.fetch(asked, tmp_path)
     assert not list(tmp_path.iterdir())
 

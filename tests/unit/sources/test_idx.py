@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from quickspine.errors import NoSpaceError, WrongInputError
+from quickspine.errors import InputError, NoSpaceError
 from quickspine.sources.idx import stream
 from quickspine.sources.idx.stream import TYPES, Idx
 from tests.conftest import MakeParams
@@ -236,9 +236,9 @@ def test_no_part_of_a_file_passes_for_it(
 ) -> None:
     content = gzip.compress(idx(array)) if packed else idx(array)
     cut = data.draw(st.integers(0, len(content) - 1))
-    with pytest.raises(WrongInputError, match="fetch the file anew"):
+    with pytest.raises(InputError, match="fetch the file anew"):
         read(content[:cut], packed)
-    with pytest.raises(WrongInputError, match="fetch the file anew"):
+    with pytest.raises(InputError, match="fetch the file anew"):
         read(content + b"?", packed)
 
 
@@ -246,7 +246,7 @@ def test_no_part_of_a_file_passes_for_it(
 def test_no_bytes_end_in_anything_else(tail: bytes, known: bool) -> None:
     """Whatever a header claims, an array of its shape comes, or an error that names the file."""
     content = b"\0\0\x08\x03" + tail if known else tail
-    with contextlib.suppress(WrongInputError):
+    with contextlib.suppress(InputError):
         array = read(content)
         assert idx(array.astype(array.dtype.newbyteorder("="))) == content
 
@@ -258,5 +258,5 @@ def test_a_damaged_gzip_never_passes(data: st.DataObject) -> None:
     content = bytearray(gzip.compress(idx(array), mtime=0))
     at = data.draw(st.integers(10, len(content) - 1))  # from 10 on: before stands what is ignored
     content[at] ^= data.draw(st.integers(1, 255))
-    with pytest.raises(WrongInputError, match="fetch the file anew"):
+    with pytest.raises(InputError, match="fetch the file anew"):
         read(bytes(content), packed=True)

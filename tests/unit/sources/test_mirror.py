@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quickspine import categories
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.sources import mirror
 
 DEFAULT = "https://storage.googleapis.com/quickdraw_dataset"
@@ -101,9 +101,7 @@ def test_credentials_travel_but_are_never_shown() -> None:
     ],
 )
 def test_what_names_no_mirror_is_refused(named: str) -> None:
-    with pytest.raises(
-        WrongInputError, match=r"^data\.mirror: .*; give an http.*Received: "
-    ) as got:
+    with pytest.raises(InputError, match=r"^data\.mirror: .*; give an http.*Received: ") as got:
         mirror.parse(named)
     assert "secret" not in str(got.value)
 
@@ -132,10 +130,10 @@ def test_a_folder_of_the_home_is_found(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_folder_without_drawings_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WrongInputError, match="without drawings"):
+    with pytest.raises(InputError, match="without drawings"):
         mirror.parse(str(tmp_path))
     (tmp_path / "cat.npy").touch()
-    with pytest.raises(WrongInputError, match="no such folder"):
+    with pytest.raises(InputError, match="no such folder"):
         mirror.parse(str(tmp_path / "cat.npy"))
 
 

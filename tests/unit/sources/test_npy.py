@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.lib import format as numpy_format
 
-from quickspine.sources import npy
+from quickspine.sources.storage import npy
 
 
 def written(array: np.ndarray, version: tuple[int, int] | None = (1, 0)) -> bytes:
@@ -145,6 +145,6 @@ def test_no_two_threads_parse_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         free.append(npy._one_at_a_time.acquire(blocking=False))
         return {"descr": "|u1", "fortran_order": False, "shape": (3, npy.ROW)}
 
-    monkeypatch.setattr("quickspine.sources.npy.ast.literal_eval", watched)
+    monkeypatch.setattr("quickspine.sources.storage.npy.ast.literal_eval", watched)
     assert npy.parse(npy.header(3)) == npy.Header(len(npy.header(3)), 3)
     assert free == [False]

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.sources import Collection, strokes
 from quickspine.sources.rasteriser import rasterise
@@ -209,7 +209,7 @@ def test_processes_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monke
 def test_what_is_no_drawing_is_named_by_its_line(tmp_path: Path, damaged: bytes, told: str) -> None:
     files = {"cat": line("cat", CAT) * 2 + damaged, "apple": line("apple", APPLE) * 3}
     root = mirror(tmp_path, files)
-    with pytest.raises(WrongInputError, match=rf"^cat: .*simplified/cat\.ndjson: {told}"):
+    with pytest.raises(InputError, match=rf"^cat: .*simplified/cat\.ndjson: {told}"):
         fetched(asked(root, drawings_per_category=3), tmp_path / "raw")
     # Nobody reads further than what was asked for.
     assert fetched(asked(root, drawings_per_category=2), tmp_path / "less").entries[0].rows == 2
@@ -231,17 +231,17 @@ def test_drawings_without_a_point_are_passed_over(
 def test_what_is_not_there_is_known_before_anything_is_drawn(tmp_path: Path) -> None:
     root = mirror(tmp_path, {"cat": line("cat", CAT)})
     absent = {"categories": ("cat", "apple", "dog")}
-    with pytest.raises(WrongInputError, match=r"2 of 3 cannot be had(.|\n)*apple: .*no such file"):
+    with pytest.raises(InputError, match=r"2 of 3 cannot be had(.|\n)*apple: .*no such file"):
         fetched(asked(root, **absent), tmp_path / "a")
     with (
         MirrorServer(root) as server,
-        pytest.raises(WrongInputError, match=r"2 of 3 cannot(.|\n)*dog: .*dog\.ndjson: HTTP 404"),
+        pytest.raises(InputError, match=r"2 of 3 cannot(.|\n)*dog: .*dog\.ndjson: HTTP 404"),
     ):
         fetched(asked(server.url, **absent), tmp_path / "b")
-    with pytest.raises(WrongInputError, match=r"full/raw/<category>\.ndjson"):
+    with pytest.raises(InputError, match=r"full/raw/<category>\.ndjson"):
         fetched(asked(root, strokes="raw"), tmp_path / "c")
     (root / "full" / "simplified" / "apple.ndjson").touch()
-    with pytest.raises(WrongInputError, match=r"^apple: .*: no drawings; take it out"):
+    with pytest.raises(InputError, match=r"^apple: .*: no drawings; take it out"):
         fetched(asked(root), tmp_path / "d")
     assert not list((tmp_path / "a").iterdir())
 

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.sources import Collection
 from quickspine.sources import tfds as source
@@ -217,7 +217,7 @@ def test_imagenet_is_prepared_from_the_files_that_were_put_there(
     rng, manual = np.random.default_rng(1), tmp_path / "downloads" / "manual"
     manual.mkdir(parents=True)
     data = asked("imagenet2012", tmp_path, image_size=32)
-    with pytest.raises(WrongInputError, match=r"image-net\.org.*Missing: .*train.tar, .*val.tar"):
+    with pytest.raises(InputError, match=r"image-net\.org.*Missing: .*train.tar, .*val.tar"):
         fetched(data, tmp_path / "none")
 
     # Two that tfds knows to be CMYK and PNG by name, beside plain ones
@@ -235,7 +235,7 @@ def test_imagenet_is_prepared_from_the_files_that_were_put_there(
     (manual / "ILSVRC2012_img_train.tar").write_bytes(
         _tar({f"{name}.tar": archive for name, archive in archives.items()})
     )
-    with pytest.raises(WrongInputError, match=r"Missing: ILSVRC2012_img_val\.tar"):
+    with pytest.raises(InputError, match=r"Missing: ILSVRC2012_img_val\.tar"):
         fetched(data, tmp_path / "half")
     validation = {f"ILSVRC2012_val_{number:08d}.JPEG": encoded(rng, 8, 9) for number in range(1, 4)}
     (manual / "ILSVRC2012_img_val.tar").write_bytes(_tar(validation))
@@ -289,7 +289,7 @@ def test_images_of_many_sizes_are_kept_as_files_or_refused_as_pixels(
         },
     )
     names = builder.info.features["label"].names[:3]
-    with pytest.raises(WrongInputError, match=r"data\.image_size.*9 x 9 .*10 x 9.* pixels"):
+    with pytest.raises(InputError, match=r"data\.image_size.*9 x 9 .*10 x 9.* pixels"):
         fetched(asked("oxford_flowers102", tmp_path), tmp_path / "raw")
     found = fetched(asked("oxford_flowers102", tmp_path, image_size=8), tmp_path / "files")
     assert [entry.category for entry in found.entries] == names
@@ -330,7 +330,7 @@ def test_categories_and_numbers_of_images_as_asked_for(library: Any, tmp_path: P
         rows(tmp_path / "c", everything, 2)[[0, 1, 4, 5]],
     )
     few = {"drawings_per_category": 3}
-    with pytest.raises(WrongInputError, match=r"3 asked for, .*\n  '0' in train: 1\n"):
+    with pytest.raises(InputError, match=r"3 asked for, .*\n  '0' in train: 1\n"):
         fetched(asked("mnist", tmp_path, **few), tmp_path / "d")
     less = fetched(asked("mnist", tmp_path, allow_fewer=True, **few), tmp_path / "e")
     assert [each.splits for each in less.entries] == [
@@ -338,11 +338,11 @@ def test_categories_and_numbers_of_images_as_asked_for(library: Any, tmp_path: P
         {"train": 3, "test": 2},
         {"train": 3, "test": 3},
     ]
-    with pytest.raises(WrongInputError, match=r"mnist/3.0.1\n  '11': no such category.*'1'"):
+    with pytest.raises(InputError, match=r"mnist/3.0.1\n  '11': no such category.*'1'"):
         fetched(asked("mnist", tmp_path, categories=("11", "0")), tmp_path / "f")
-    with pytest.raises(WrongInputError, match=r"no images of '7'; leave such out"):
+    with pytest.raises(InputError, match=r"no images of '7'; leave such out"):
         fetched(asked("mnist", tmp_path, categories=("7", "0")), tmp_path / "g")
-    with pytest.raises(WrongInputError, match=r"data\.image_size: .* 28 x 28 .* Received: 32"):
+    with pytest.raises(InputError, match=r"data\.image_size: .* 28 x 28 .* Received: 32"):
         fetched(asked("mnist", tmp_path, image_size=32), tmp_path / "h")
     same = fetched(asked("mnist", tmp_path, image_size=28), tmp_path / "i")
     assert same == everything
@@ -357,7 +357,7 @@ def test_damaged_records_are_named(library: Any, tmp_path: Path) -> None:
     content = bytearray(record.read_bytes())
     content[len(content) // 2] ^= 0xFF
     record.write_bytes(content)
-    with pytest.raises(WrongInputError, match=r"mnist.3\.0\.1: damaged .*remove it"):
+    with pytest.raises(InputError, match=r"mnist.3\.0\.1: damaged .*remove it"):
         fetched(asked("mnist", tmp_path), tmp_path / "raw")
 
 
@@ -379,7 +379,7 @@ def test_what_is_no_image_classification(
     library: Any, tmp_path: Path, dataset: str, told: str
 ) -> None:
     assert library
-    with pytest.raises(WrongInputError, match=told):
+    with pytest.raises(InputError, match=told):
         fetched(asked(dataset, tmp_path), tmp_path / "raw")
 
 
@@ -401,7 +401,7 @@ def offline(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_network_it_says_what_belongs_where(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(WrongInputError) as error:
+    with pytest.raises(InputError) as error:
         fetched(asked("mnist", tmp_path), tmp_path / "raw")
     told = str(error.value)
     for part in ("mnist/3.0.1 cannot be downloaded: ", "check the network", "train-images-idx3"):
@@ -417,7 +417,7 @@ def test_without_a_network_it_says_what_belongs_where(
 
 @pytest.mark.usefixtures("offline")
 def test_cars_are_no_longer_where_they_were(tmp_path: Path) -> None:
-    with pytest.raises(WrongInputError) as error:
+    with pytest.raises(InputError) as error:
         fetched(asked("cars196", tmp_path, image_size=64), tmp_path / "raw")
     told = str(error.value)
     assert "http://ai.stanford.edu/~jkrause/car196/cars_train.tgz answers HTTP 404" in told
@@ -434,5 +434,5 @@ def test_which_splits_are_used() -> None:
     assert list(use(test=True, validation=True, train=True).items()) == list(every.items())
     assert use(train=True, test=False, validation=True) == {"train": "train", "test": "validation"}
     for wrong in ({}, {"test": True, "validation": True}, {"train": False}):
-        with pytest.raises(WrongInputError, match="no split with labels to train on"):
+        with pytest.raises(InputError, match="no split with labels to train on"):
             use(**wrong)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quickspine.files import sha256
-from quickspine.sources import writing
-from quickspine.sources.writing import Pictures, Rows, entry, many_files
+from quickspine.sources.storage import writing
+from quickspine.sources.storage.writing import Pictures, Rows, entry, many_files
 
 
 @settings(max_examples=30)

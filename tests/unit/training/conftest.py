@@ -15,8 +15,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from quickspine.dataset import SPLITS
-from quickspine.dataset import records as written
-from quickspine.dataset.reader import RecordSet, open_records
+from quickspine.dataset.records import write as written
+from quickspine.dataset.records.reader import RecordSet, open_records
 from quickspine.files import digest, sha256, write_json
 from quickspine.params import Params
 from quickspine.training import devices, scratch

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from quickspine.training.ahead import ahead
+from quickspine.training.prefetch import ahead
 
 
 def test_all_come_in_their_order() -> None:

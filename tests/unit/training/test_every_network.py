@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from quickspine.evaluation import costs
-from quickspine.nets import scratch, sizes
+from quickspine.nets.backbones import classifier, sizes
 from quickspine.params import Backbone, Head, Params
 from quickspine.training import model_file
 from quickspine.training.adam import adam
@@ -45,7 +45,7 @@ def test_it_trains_saves_loads_and_answers_the_same(
     batch = tf.constant(drawings), tf.constant(random.integers(0, 3, 6))
 
     def build(head: str) -> keras.Model:
-        return scratch.build(train, head, classes=3, seed=1, shape=(side, side, 3))
+        return classifier.build(train, head, classes=3, seed=1, shape=(side, side, 3))
 
     for head in HEADS:
         model = build(head)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from quickspine.dataset.reader import RecordSet
+from quickspine.dataset.records.reader import RecordSet
 from quickspine.nets import pretrained
 from quickspine.nets.pretrained.blocks import split
 from quickspine.params import Params

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from quickspine.nets import scratch
+from quickspine.nets.backbones import classifier
 from quickspine.nets.heads import SpinalHead
 from quickspine.params import Params, Train
 from quickspine.training.model_file import load, parameters, save
@@ -27,7 +27,7 @@ def train(make_params: Callable[..., Params]) -> Train:
 
 
 def network(train: Train, head: str = "spinal") -> keras.Model:
-    return scratch.build(train, head, classes=3, seed=1, shape=(16, 16, 1))
+    return classifier.build(train, head, classes=3, seed=1, shape=(16, 16, 1))
 
 
 def test_equal_models_are_equal_bytes(train: Train, tmp_path: Path) -> None:
@@ -116,11 +116,11 @@ import sys
 model = keras.saving.load_model(sys.argv[1])
 assert type(model.get_layer("head")).__name__ == "SpinalHead"
 from quickspine import params
-from quickspine.nets import scratch
+from quickspine.nets.backbones import classifier
 from quickspine.training.model_file import save
 train = params.Train.model_validate_json(sys.argv[3])
 from pathlib import Path
-save(scratch.build(train, "spinal", classes=3, seed=1, shape=(16, 16, 1)), Path(sys.argv[2]))
+save(classifier.build(train, "spinal", classes=3, seed=1, shape=(16, 16, 1)), Path(sys.argv[2]))
 """
 
 

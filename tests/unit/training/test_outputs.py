@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from quickspine.dataset.reader import RecordSet
+from quickspine.dataset.records.reader import RecordSet
 from quickspine.evaluation.trained import _open
 from quickspine.files import sha256
 from quickspine.params import Params

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from quickspine.dataset.reader import RecordSet
+from quickspine.dataset.records.reader import RecordSet
 from quickspine.params import Params
 
 PROGRAM = Path(__file__).with_name("two_replicas.py")

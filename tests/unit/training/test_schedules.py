@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quickspine.dataset.records.seeds import derive
 from quickspine.params import Params
 from quickspine.params import Schedule as Name
-from quickspine.randomness import derive
 from quickspine.training.schedules import (
     SCHEDULES,
     Constant,

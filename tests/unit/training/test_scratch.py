@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-from quickspine.dataset.reader import RecordSet
-from quickspine.nets.convolution import TunedConvolution
+from quickspine.dataset.records.reader import RecordSet
+from quickspine.nets.backbones.layers.convolution import TunedConvolution
 from quickspine.params import Params
 from quickspine.training import devices, scratch
 from quickspine.training.devices import Device

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from quickspine.dataset.reader import RecordSet, open_records
-from quickspine.errors import WrongInputError
+from quickspine.dataset.records.reader import RecordSet, open_records
+from quickspine.errors import InputError
 from quickspine.files import read_json, write_json
 from quickspine.params import Params
 from quickspine.training import devices, scratch, session
@@ -39,6 +39,6 @@ def test_records_replaced_while_they_train_are_refused(
     off = small.tracking.model_copy(update={"enabled": False})
     params = small.model_copy(update={"tracking": off})
     place = tmp_path / "models" / "train-spinal-1"
-    with pytest.raises(WrongInputError, match=r"manifest\.json: replaced while it was read"):
+    with pytest.raises(InputError, match=r"manifest\.json: replaced while it was read"):
         session.run(params, "train", "spinal", 1, own, place)
     assert not place.exists()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quickspine.dataset.reader import RecordSet
+from quickspine.dataset.records.reader import RecordSet
 from quickspine.evaluation import models
 from quickspine.evaluation.trained import Trained
 from quickspine.params import Params

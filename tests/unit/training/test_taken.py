@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quickspine.training import taken
+from quickspine.training import timings
 
 
 @pytest.fixture(autouse=True)
@@ -16,17 +16,17 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_was_kept_is_known() -> None:
-    taken.keep("a" * 64, 12.34567)
-    taken.keep("b" * 64, 1.0)
-    assert taken.taken("a" * 64) == 12.346
-    assert taken.taken("b" * 64) == 1
-    assert taken.taken("c" * 64) is None
+    timings.keep("a" * 64, 12.34567)
+    timings.keep("b" * 64, 1.0)
+    assert timings.taken("a" * 64) == 12.346
+    assert timings.taken("b" * 64) == 1
+    assert timings.taken("c" * 64) is None
 
 
 def test_a_training_that_ran_again_tells_the_new_time() -> None:
-    taken.keep("a" * 64, 12.0)
-    taken.keep("a" * 64, 9.0)
-    assert taken.taken("a" * 64) == 9
+    timings.keep("a" * 64, 12.0)
+    timings.keep("a" * 64, 9.0)
+    assert timings.taken("a" * 64) == 9
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,6 @@ def test_a_training_that_ran_again_tells_the_new_time() -> None:
      '{"seconds": true}'],
 )  # fmt: skip
 def test_a_damaged_note_is_no_note(content: str) -> None:
-    taken.FOLDER.mkdir(parents=True)
-    (taken.FOLDER / f"{'a' * 64}.json").write_text(content)
-    assert taken.taken("a" * 64) is None
+    timings.FOLDER.mkdir(parents=True)
+    (timings.FOLDER / f"{'a' * 64}.json").write_text(content)
+    assert timings.taken("a" * 64) is None

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from quickspine.dataset.reader import open_records
+from quickspine.dataset.records.reader import open_records
 from quickspine.nets import pretrained
 from quickspine.nets.heads import SpinalHead
 from quickspine.params import Params

@@ -6,8 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from quickspine.chatter import start_tensorflow
-from quickspine.dataset.reader import open_records
+from quickspine.console import start_tensorflow
+from quickspine.dataset.records.reader import open_records
 from quickspine.params import load
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from quickspine.bench import staged
 from quickspine.bench.turns import tell
-from quickspine.chatter import start_tensorflow
+from quickspine.console import start_tensorflow
 from quickspine.params import load
 
 
@@ -39,7 +39,7 @@ def main() -> None:
     read, trained = made("reading", args.drawings), made("training", args.train_drawings)
     from quickspine.bench import reading
     from quickspine.bench.waiting import waiting
-    from quickspine.dataset.reader import open_records
+    from quickspine.dataset.records.reader import open_records
 
     records = open_records(read)
     peers = args.folder / "peers"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from quickspine.chatter import start_tensorflow
+from quickspine.console import start_tensorflow
 from quickspine.parallel import processors
 from quickspine.params import load
 
@@ -88,7 +88,7 @@ def main() -> None:
     moved = memory(args.mebibytes)
     start_tensorflow()
     from quickspine.bench import trainer, work
-    from quickspine.nets.products import Product, products
+    from quickspine.evaluation.flops import Product, products
 
     layers = products(trainer.build(params, "spinal"))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped] # ships no types
 
-from quickspine.chatter import start_tensorflow
+from quickspine.console import start_tensorflow
 from quickspine.params import load
 
 # Bytes of a drawing's activations and gradients in a step at width 1; more than was ever seen.

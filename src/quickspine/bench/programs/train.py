@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from quickspine.chatter import start_tensorflow
+from quickspine.console import start_tensorflow
 from quickspine.params import load
 
 

@@ -15,9 +15,9 @@ import tensorflow as tf
 from quickspine.dataset.augment.affine import random_affine
 from quickspine.dataset.augment.crops import random_crop, random_flip, random_resized_crop
 from quickspine.dataset.augment.perspective import random_perspective
-from quickspine.errors import WrongInputError
+from quickspine.dataset.records.seeds import derive
+from quickspine.errors import InputError
 from quickspine.params import Augment
-from quickspine.randomness import derive
 
 
 def augmented(
@@ -34,13 +34,13 @@ def augmented(
         steps: batches of each epoch; None: as many as come, of one epoch.
 
     Raises:
-        WrongInputError: if `crop` could leave nothing of a drawing.
+        InputError: if `crop` could leave nothing of a drawing.
     """
     if not (_turns(params) or any(_others(params))):
         return data
     side = min((n for n in data.element_spec[0].shape[1:3] if n is not None), default=None)
     if side is not None and params.crop >= side:
-        raise WrongInputError(
+        raise InputError(
             f"train.augment.crop: {params.crop} pixels, where drawings have {side}; choose fewer"
         )
     seeds = [derive(seed, "augment", number) for number in range(epoch, epoch + epochs)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.backbones.layers import Layers, relu
+from quickspine.nets.backbones.blocks import Layers, relu
 
 BLOCKS = ((32, 64), (128, 128), (256, 256))  # filters at width 1
 DROPOUT = 0.05  # of channels, after the second block

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.backbones.layers import Layers, relu
+from quickspine.nets.backbones.blocks import Layers, relu
 
 
 def cnn(inputs: Any, **start: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.backbones.layers import Layers, relu
+from quickspine.nets.backbones.blocks import Layers, relu
 
 GROWTH = 12  # filters that a layer adds, at width 1
 BOTTLENECK = 4  # times the growth: what its 1×1 convolution makes for the 3×3 one

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.backbones.layers import Layers, relu
+from quickspine.nets.backbones.blocks import Layers, relu
 
 FILTERS = (32, 64, 128, 256)  # of each stage, at width 1
 BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.backbones.layers import Layers, relu
+from quickspine.nets.backbones.blocks import Layers, relu
 
 # Filters at width 1 and convolutions of each block; a 2×2 pooling ends a block. VGG-5 stands in
 # section 3 of the paper's supplement: 28 → 14 → 7 → 3 → 1. The others are configurations A, B, D

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from quickspine.nets.heads.block import HeadLayer
+from quickspine.nets.backbones.layers.head_block import HeadLayer
 from quickspine.nets.heads.dense import DenseHead
 from quickspine.nets.heads.linear import LinearHead
 from quickspine.nets.heads.matched import MatchedHead

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.heads.block import HeadLayer, flat_size, flatten_channels_first
+from quickspine.nets.backbones.layers.head_block import HeadLayer, flat_size, flatten_channels_first
 
 
 @keras.saving.register_keras_serializable("quickspine")

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.heads.block import flat_size
+from quickspine.nets.backbones.layers.head_block import flat_size
 from quickspine.nets.heads.dense import DenseHead
 from quickspine.nets.heads.spinal import spinal_parameters
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.heads.block import flat_size, flatten_channels_first
-from quickspine.nets.heads.chain import ChainHead
+from quickspine.nets.backbones.layers.chain import ChainHead
+from quickspine.nets.backbones.layers.head_block import flat_size, flatten_channels_first
 
 
 @keras.saving.register_keras_serializable("quickspine")

@@ -26,7 +26,7 @@ def check(name: str, weights: str, image_size: int) -> None:
         image_size: `finetune.image_size`, pixels a side.
 
     Raises:
-        WrongInputError: if the backbone is unknown, the images are too small for it, or the
+        InputError: if the backbone is unknown, the images are too small for it, or the
             weights file or package is missing. Whether a file fits, and whether a download
             works, only `build` can tell.
     """
@@ -47,7 +47,7 @@ def build(name: str, weights: str, image_size: int) -> keras.Model:
         to float32 features [-1, F]; the preprocessing of its family is inside.
 
     Raises:
-        WrongInputError: as `check` does, and if the weights do not fit or cannot be downloaded.
+        InputError: as `check` does, and if the weights do not fit or cannot be downloaded.
     """
     catalogue.check(name, weights, image_size)
     module = importlib.import_module(f"quickspine.nets.pretrained.{catalogue.find(name).module}")

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.nets.pretrained import weights_file
 from quickspine.nets.pretrained.catalogue import IMAGENET, NONE, find
 
@@ -38,7 +38,7 @@ def build(name: str, weights: str, image_size: int) -> keras.Model:
         features [-1, F], averaged over the last map.
 
     Raises:
-        WrongInputError: if the weights cannot be had or do not fit, or the images are too small.
+        InputError: if the weights cannot be had or do not fit, or the images are too small.
     """
     shape = (image_size, image_size, 3)
     inputs = keras.Input(shape, dtype="float32", name="image")
@@ -89,12 +89,12 @@ def _application(name: str, weights: str, shape: tuple[int, int, int], x: Any) -
     except Exception as error:  # Keras raises a bare Exception when a download fails
         reason = " ".join(str(error).split())[:300]
         if published:
-            raise WrongInputError(
+            raise InputError(
                 f"finetune.weights: imagenet weights of {name} cannot be had ({reason}); give a "
                 "weights file as finetune.weights, or use finetune.backbone: efficientnet_lite0, "
                 "which needs no network"
             ) from None
-        raise WrongInputError(
+        raise InputError(
             f"finetune.image_size: {name} cannot be built for {shape[0]} pixels ({reason}); "
             "make it larger"
         ) from None

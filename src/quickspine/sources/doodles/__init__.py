@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from quickspine import categories as known
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.files import sha256
 from quickspine.parallel import cores
 from quickspine.params import Data
-from quickspine.sources import Collection, Fetched, npy
+from quickspine.sources import Collection, Fetched
 from quickspine.sources.doodles.workers import Job, drawn
+from quickspine.sources.storage import npy
 from quickspine.space import need_space
 
 SYNTHETIC = True
@@ -43,7 +44,7 @@ def fetch(data: Data, folder: Path) -> Collection:
         One `Fetched` a category, in the order of `data.categories`.
 
     Raises:
-        WrongInputError: if a category is not among the doodles.
+        InputError: if a category is not among the doodles.
         NoSpaceError: if the disk is too full.
     """
     _check(data, folder)
@@ -59,7 +60,7 @@ def _check(data: Data, folder: Path) -> None:
     for category in data.categories:
         problem = known.unknown(category, known.DOODLES)
         if problem:
-            raise WrongInputError(
+            raise InputError(
                 f"data.categories: {category!r}: {problem} among the doodles; "
                 f"set data.source: quickdraw, or use {', '.join(known.DOODLES)}"
             )

@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.parallel import by_threads
 from quickspine.params import Data
 from quickspine.params.errors import MAX_SHOWN, shown
@@ -23,7 +23,7 @@ from quickspine.sources import Collection, Fetched
 from quickspine.sources.chosen import check_enough, choose
 from quickspine.sources.folder import tree
 from quickspine.sources.folder.storing import AsPictures, AsPixels, Picture
-from quickspine.sources.writing import entry
+from quickspine.sources.storage.writing import entry
 from quickspine.space import need_space
 
 SYNTHETIC = False
@@ -42,7 +42,7 @@ def fetch(data: Data, folder: Path) -> Collection:
         One `Fetched` a class, in the order of `data.categories`, or of their names.
 
     Raises:
-        WrongInputError: names what of the folder will not do: no classes, one, an empty one,
+        InputError: names what of the folder will not do: no classes, one, an empty one,
             different ones in different splits, unknown `data.categories`, too few images, images
             that cannot be read (up to 20 at once), images of different sizes.
         NoSpaceError: if the disk is too full.
@@ -96,7 +96,7 @@ def _read(
                 yield picture
     if broken:
         first = "data.folder: images that cannot be used; mend them, or take them out"
-        raise WrongInputError("\n  ".join([first, *broken]))
+        raise InputError("\n  ".join([first, *broken]))
 
 
 def _write(

@@ -17,7 +17,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from quickspine.sources.writing import Kind
+from quickspine.sources.storage.writing import Kind
 
 MAX_BYTES = 64 << 20  # of a file
 MAX_PIXELS = 1 << 26  # of an image: 67 million, 200 MB once decoded

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.sources import Encoding
 from quickspine.sources.folder.pictures import MAX_BYTES, PictureError, kept, pixels
-from quickspine.sources.writing import Kind, Pictures, Rows
+from quickspine.sources.storage.writing import Kind, Pictures, Rows
 
 MAX_SIDE = 2048  # pixels, of images kept raw; as data.image_size
 _DIRECTORY = 128  # bytes of an archive, and some more, that a picture takes besides its own
@@ -59,7 +59,7 @@ class AsPixels:
             if picture.pixels is not None:
                 height, width, channels = picture.pixels.shape
                 if max(height, width) > MAX_SIDE:
-                    raise WrongInputError(
+                    raise InputError(
                         f"data.folder: {path!r} is {_told(picture.pixels.shape)}, too large "
                         f"to be kept raw (at most {MAX_SIDE} a side); set data.image_size"
                     )
@@ -71,10 +71,10 @@ class AsPixels:
         """Compare it with the first.
 
         Raises:
-            WrongInputError: if its size is another, or its kind; names both files.
+            InputError: if its size is another, or its kind; names both files.
         """
         if picture.pixels is not None and picture.pixels.shape != self.shape:
-            raise WrongInputError(
+            raise InputError(
                 f"data.folder: {self._first!r} is {_told(self.shape)}, {picture.path!r} "
                 f"is {_told(picture.pixels.shape)}; set data.image_size to the pixels a side that "
                 "all are to have"

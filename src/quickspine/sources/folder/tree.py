@@ -12,7 +12,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params.errors import shown
 from quickspine.sources.chosen import SPLITS, capped
 
@@ -62,7 +62,7 @@ class Tree:
         status = Path(self.root, place).stat()
         here = (status.st_dev, status.st_ino)
         if here in above:
-            raise WrongInputError(
+            raise InputError(
                 f"data.folder: {place!r} is a link to a folder that it is in; remove the link"
             )
         found = []
@@ -81,12 +81,12 @@ def look(named: str) -> Tree:
     """Look at the folder `named` in the params: its splits and its classes, not yet its images.
 
     Raises:
-        WrongInputError: if it is no folder, has no class folders, has splits without a train one
+        InputError: if it is no folder, has no class folders, has splits without a train one
             or without one held out, or names no category can have.
     """
     root = Path(os.path.expanduser(named))  # noqa: PTH111 (it never raises)
     if not root.is_dir():
-        raise WrongInputError(
+        raise InputError(
             f"data.folder: {'not a' if root.exists() else 'no such'} folder. Received: "
             f"{shown(named)}"
         )
@@ -119,7 +119,7 @@ def same_in_all(tree: Tree, categories: tuple[str, ...]) -> None:
         categories: those asked for; none: all.
 
     Raises:
-        WrongInputError: names each class, where it is, and where it is not.
+        InputError: names each class, where it is, and where it is not.
     """
     every = sorted({name for names in tree.classes.values() for name in names}, key=_order)
     wrong = []
@@ -133,7 +133,7 @@ def same_in_all(tree: Tree, categories: tuple[str, ...]) -> None:
             "data.folder: its splits have different classes; give each class a folder in all of "
             "them, or leave it out of data.categories"
         )
-        raise WrongInputError("\n  ".join([first, *capped(wrong)]))
+        raise InputError("\n  ".join([first, *capped(wrong)]))
 
 
 def _splits(root: Path, folders: list[str]) -> dict[str, str]:
@@ -142,7 +142,7 @@ def _splits(root: Path, folders: list[str]) -> dict[str, str]:
     for name in folders:
         split = NAMES.get(name.lower())
         if split is not None and split in found:
-            raise WrongInputError(
+            raise InputError(
                 f"data.folder: {shown(found[split])} and {shown(name)} are both the {split} split; "
                 "keep one"
             )
@@ -151,7 +151,7 @@ def _splits(root: Path, folders: list[str]) -> dict[str, str]:
     if "train" not in found or len(found) == 1:
         if found and len(found) == len(folders):
             lacks = "test" if "train" in found else "train"
-            raise WrongInputError(
+            raise InputError(
                 f"data.folder: holds {', '.join(map(shown, found.values()))} and no {lacks} "
                 f"folder; add it, or name a folder that holds one folder a class"
             )
@@ -169,22 +169,22 @@ def _named(place: str, folders: list[str]) -> dict[str, str]:
     for folder in folders:
         name = unicodedata.normalize("NFC", folder)
         if not name.isprintable() or len(name) > MAX_NAME:
-            raise WrongInputError(
+            raise InputError(
                 f"data.folder: {shown(f'{place}/{folder}' if place else folder)}: no name of a "
                 f"category; rename it: 1 to {MAX_NAME} printable characters"
             )
         if name in found:
-            raise WrongInputError(
+            raise InputError(
                 f"data.folder: two folders are named {shown(name)}, by different bytes; rename one"
             )
         found[name] = folder
     return found
 
 
-def _without_classes(place: str, loose: list[str]) -> WrongInputError:
+def _without_classes(place: str, loose: list[str]) -> InputError:
     images = [name for name in loose if name.lower().endswith(SUFFIXES)]
     lie = f"; {len(images):,} images lie directly in it: sort them into such" if images else ""
-    return WrongInputError(f"data.folder: {place!r} holds no folders, one a class{lie}")
+    return InputError(f"data.folder: {place!r} holds no folders, one a class{lie}")
 
 
 def _entries(root: Path, place: str) -> list[os.DirEntry[str]]:
@@ -193,7 +193,7 @@ def _entries(root: Path, place: str) -> list[os.DirEntry[str]]:
         with os.scandir(Path(root, place)) as found:
             entries = [entry for entry in found if not _no_part(entry.name)]
     except OSError as error:
-        raise WrongInputError(
+        raise InputError(
             f"data.folder: {(place or str(root))!r} cannot be read ({error.strerror})"
         ) from None
     return sorted(entries, key=lambda entry: _order(entry.name))

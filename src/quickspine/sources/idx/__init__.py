@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.params.errors import shown
 from quickspine.sources import Collection
@@ -21,7 +21,7 @@ from quickspine.sources.chosen import check_enough, choose
 from quickspine.sources.idx.found import Set, find
 from quickspine.sources.idx.labels import Labels, counted, named
 from quickspine.sources.idx.stream import Idx
-from quickspine.sources.writing import Rows, entry, many_files
+from quickspine.sources.storage.writing import Rows, entry, many_files
 from quickspine.space import need_space
 
 SYNTHETIC = False
@@ -43,14 +43,14 @@ def fetch(data: Data, folder: Path) -> Collection:
         holds uint8 [rows, height * width] in C order.
 
     Raises:
-        WrongInputError: names the file and what is wrong with it, or what of the params it has not.
+        InputError: names the file and what is wrong with it, or what of the params it has not.
         NoSpaceError: if the disk is too full.
     """
     found = find(data)
     upright = found.name.startswith("emnist")
     shape = _shape(found, upright)
     if data.image_size is not None and shape != (data.image_size, data.image_size):
-        raise WrongInputError(
+        raise InputError(
             f"data.image_size: the images of {found.name} are {shape[1]}×{shape[0]} pixels and "  # noqa: RUF001 (times, not x)
             f"are kept so; make it null. Received: {data.image_size}"
         )
@@ -109,7 +109,7 @@ def _shape(found: Set, upright: bool) -> tuple[int, int]:
                 )
             shapes[split] = file.shape
     if shapes["train"] != shapes["test"]:
-        raise WrongInputError(
+        raise InputError(
             f"data.folder: {found.name} has images of {list(shapes['train'])} pixels in train and "
             f"of {list(shapes['test'])} in test; fetch its files anew"
         )

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.params.errors import shown
 
@@ -51,20 +51,20 @@ def find(data: Data) -> Set:
     """The set of `data.folder` that `data.dataset` names; the only one where that is null.
 
     Raises:
-        WrongInputError: if there is no such folder, no such set, more than one to choose from, or
+        InputError: if there is no such folder, no such set, more than one to choose from, or
             if a file of it is missing.
     """
     folder = Path(os.path.expanduser(str(data.folder)))  # noqa: PTH111 (it never raises)
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
-        raise WrongInputError(
+        raise InputError(
             f"data.folder: no folder that can be read ({error.strerror}). Received: "
             f"{shown(data.folder)}"
         ) from None
     sets = _sets(paths)
     if not sets:
-        raise WrongInputError(
+        raise InputError(
             f"data.folder: {data.folder!r} holds no files in MNIST's format; it needs "
             f"{', '.join(_EXAMPLE.values())}, each with .gz or without, or such with a name before "
             f"them{_below(paths)}"
@@ -73,7 +73,7 @@ def find(data: Data) -> Set:
     absent = [name for part, name in _EXAMPLE.items() if part not in chosen.files]
     if absent:
         there = ", ".join(path.name for path in chosen.files.values())
-        raise WrongInputError(
+        raise InputError(
             f"data.folder: {chosen.name} has {there} and lacks the like of {', '.join(absent)}"
         )
     return chosen
@@ -93,7 +93,7 @@ def _sets(paths: list[Path]) -> dict[str, Set]:
         if other is None or _twin(other, path):  # the unpacked one is read, and sorts first
             files.setdefault(part, path)
             continue
-        raise WrongInputError(
+        raise InputError(
             f"data.folder: {other.name} and {path.name} are both {part[1]} of {name}'s {split} "
             "split; keep one"
         )
@@ -113,14 +113,14 @@ def _chosen(sets: dict[str, Set], named: str | None) -> Set:
     listed = ", ".join(sets)
     if named is None:
         if len(sets) > 1:
-            raise WrongInputError(
+            raise InputError(
                 f"data.folder: holds {len(sets)} data sets; set data.dataset to one of {listed}"
             )
         return next(iter(sets.values()))
     if named.lower() not in sets:
         close = difflib.get_close_matches(named.lower(), sets, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise WrongInputError(
+        raise InputError(
             f"data.dataset: not in data.folder, which holds {listed}{hint}. Received: "
             f"{shown(named)}"
         )

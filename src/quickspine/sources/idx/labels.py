@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params.errors import shown
 from quickspine.sources.idx.stream import CHUNK, Idx
 
@@ -19,7 +19,7 @@ class Labels(Idx):
     """A file of labels: uint8 [n], or int32 [n, 8] as QMNIST's, where the first is the label.
 
     Raises:
-        WrongInputError: if it is damaged or anything else, or, once it is read, a label is out of
+        InputError: if it is damaged or anything else, or, once it is read, a label is out of
             range.
     """
 
@@ -62,7 +62,7 @@ def named(
         files: split to the file of its labels, for messages.
 
     Raises:
-        WrongInputError: if a label is none of the table's; without a table, if labels between the
+        InputError: if a label is none of the table's; without a table, if labels between the
             first and the last of train are missing, or test has others.
     """
     if mapping is not None:
@@ -82,8 +82,8 @@ def named(
     return {table[label]: label for label in known}
 
 
-def _out_of_range(path: Path, label: int, why: str) -> WrongInputError:
-    return WrongInputError(f"{path}: label {label} is out of range: {why}; fetch the file anew")
+def _out_of_range(path: Path, label: int, why: str) -> InputError:
+    return InputError(f"{path}: label {label} is out of range: {why}; fetch the file anew")
 
 
 def _mapping(path: Path) -> dict[int, str]:
@@ -99,10 +99,10 @@ def _mapping(path: Path) -> dict[int, str]:
                 raise ValueError(f"line {shown(line)}")
             names[label] = name
     except (OSError, ValueError, OverflowError) as error:
-        raise WrongInputError(
+        raise InputError(
             f"{path}: not EMNIST's table of labels and characters "
             f"({str(error)[:100]}); fetch it anew, or take it away"
         ) from None
     if len({*names.values()}) < len(names):
-        raise WrongInputError(f"{path}: two labels are named alike; fetch it anew, or take it away")
+        raise InputError(f"{path}: two labels are named alike; fetch it anew, or take it away")
     return names

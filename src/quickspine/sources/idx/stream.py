@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 
 TYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(np.uint8),
@@ -44,7 +44,7 @@ class Idx:
         shape: the other ones, of a row.
 
     Raises:
-        WrongInputError: if it cannot be read, or is no such file; here and while it is read.
+        InputError: if it cannot be read, or is no such file; here and while it is read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,9 +84,9 @@ class Idx:
         """Close the file."""
         self._file.close()
 
-    def wrong(self, problem: str) -> WrongInputError:
+    def wrong(self, problem: str) -> InputError:
         """The error that tells `problem` of this file."""
-        return WrongInputError(f"{self.path}: {problem}; fetch the file anew")
+        return InputError(f"{self.path}: {problem}; fetch the file anew")
 
     def _header(self) -> tuple[np.dtype[Any], int, tuple[int, ...]]:
         magic = self._read(4)

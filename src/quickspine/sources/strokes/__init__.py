@@ -20,7 +20,7 @@ from typing import Any, cast
 import numpy as np
 from tqdm import tqdm
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.parallel import Stop, by_processes, cores, go_on
 from quickspine.params import Data
 from quickspine.sources import Collection, Fetched, mirror, quickdraw
@@ -28,9 +28,9 @@ from quickspine.sources.at_once import WORKERS
 from quickspine.sources.download import Session
 from quickspine.sources.rasteriser import rasterise
 from quickspine.sources.reply import DownloadError
+from quickspine.sources.storage.writing import Rows, entry
 from quickspine.sources.strokes.ndjson import LineError, Strokes, parse
 from quickspine.sources.strokes.reading import FileReader, Reader, WebReader, lines
-from quickspine.sources.writing import Rows, entry
 from quickspine.space import need_space
 
 SYNTHETIC = False
@@ -70,7 +70,7 @@ def fetch(data: Data, folder: Path) -> Collection:
         label and hold uint8 [rows, side * side] in C order.
 
     Raises:
-        WrongInputError: names every category that cannot be had, its URL, and what would do; or
+        InputError: names every category that cannot be had, its URL, and what would do; or
             the line of a file that is no drawing.
         NoSpaceError: if the disk is too full.
     """
@@ -121,7 +121,7 @@ def _found(data: Data, place: Place) -> Place:
                     answers = zip(data.categories, pool.map(ask, data.categories), strict=True)
                     statuses = {name: f"HTTP {status}" for name, status in answers if status >= 400}
             except DownloadError as error:
-                raise WrongInputError(
+                raise InputError(
                     f"data.mirror: no answer from {place.shown} ({error}); check the network, or "
                     "set data.mirror to another URL or a folder"
                 ) from None
@@ -206,10 +206,10 @@ def _parsed(line: bytes, number: int, job: _Job) -> Strokes:
         raise LineError(f"line {number}: {error}") from None
 
 
-def _summary(count: int, problems: dict[str, str], place: Place) -> WrongInputError:
+def _summary(count: int, problems: dict[str, str], place: Place) -> InputError:
     told: Callable[[tuple[str, str]], str] = ": ".join
     listed = [told(item) for item in problems.items()]
     if len(listed) == 1:
-        return WrongInputError(listed[0])
+        return InputError(listed[0])
     first = f"data.categories: {len(listed)} of {count} cannot be had from {place.shown}"
-    return WrongInputError("\n  ".join([first, *listed]))
+    return InputError("\n  ".join([first, *listed]))

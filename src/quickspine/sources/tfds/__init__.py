@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from tqdm import tqdm
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.params.errors import shown
 from quickspine.sources import Collection, Encoding
@@ -41,7 +41,7 @@ def fetch(data: Data, folder: Path) -> Collection:
         image are left out, unless they are asked for by name.
 
     Raises:
-        WrongInputError: if there is no such builder, it is no image classification, cannot be
+        InputError: if there is no such builder, it is no image classification, cannot be
             downloaded, has other categories, fewer images than asked for, or images that need
             another `data.image_size`.
         NoSpaceError: if the disk is too full.
@@ -72,7 +72,7 @@ def fetch(data: Data, folder: Path) -> Collection:
         entries = sorter.close(categories, urls)
         if len(entries) < 2:
             only = ", ".join(shown(entry.category) for entry in entries) or "none"
-            raise WrongInputError(
+            raise InputError(
                 f"data.dataset: images of two categories at least are needed. {full} has: {only}"
             )
         height, width = sorter.size or (data.image_size or 0,) * 2
@@ -84,7 +84,7 @@ def fetch(data: Data, folder: Path) -> Collection:
 def _check_size(data: Data, content: Content, full: str) -> None:
     height, width, _ = content.shape
     if data.image_size is not None and content.fixed and (height, width) != (data.image_size,) * 2:
-        raise WrongInputError(
+        raise InputError(
             f"data.image_size: images of {full} have {height} x {width} pixels and are kept so; "
             f"make it null. Received: {data.image_size}"
         )
@@ -121,7 +121,7 @@ def _check_enough(data: Data, categories: list[str], sorter: Sorter, full: str) 
     counts = {name: found for name, found in counts.items() if any(found.values())}
     empty = [shown(name) for name in data.categories if name not in counts]
     if empty:
-        raise WrongInputError(
+        raise InputError(
             f"data.categories: {full} has no images of {', '.join(capped(empty))}; leave such out"
         )
     if data.drawings_per_category is not None and not data.allow_fewer:

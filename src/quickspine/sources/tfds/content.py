@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 
 SMALL = 96  # pixels a side; images of one fixed shape up to this are kept as pixels
 
@@ -44,7 +44,7 @@ def examine(library: Any, builder: Any) -> Content:
     """Find the image and the label of a builder's examples.
 
     Raises:
-        WrongInputError: if they are not one image of 1 or 3 channels of uint8, and one label.
+        InputError: if they are not one image of 1 or 3 channels of uint8, and one label.
     """
     features, full = builder.info.features, builder.info.full_name
     parts = dict(features.items()) if isinstance(features, library.features.FeaturesDict) else {}
@@ -59,7 +59,7 @@ def examine(library: Any, builder: Any) -> Content:
             labels = []  # what is to be learnt is something else: boxes, or several labels
     if len(images) != 1 or len(labels) != 1:
         held = ", ".join(f"{key} ({type(part).__name__})" for key, part in parts.items())
-        raise WrongInputError(
+        raise InputError(
             f"data.dataset: {full} is no image classification: one Image with one ClassLabel is "
             f"needed; choose another builder. Received: {held or type(features).__name__}"
         )
@@ -67,7 +67,7 @@ def examine(library: Any, builder: Any) -> Content:
     height, width, channels = parts[image].shape
     kind = getattr(parts[image].np_dtype, "__name__", str(parts[image].np_dtype))
     if channels not in (1, 3) or kind != "uint8":
-        raise WrongInputError(
+        raise InputError(
             f"data.dataset: {full}: images of 1 or 3 channels of uint8 are needed; choose another "
             f"builder. Received: {channels} channels of {kind}"
         )
@@ -84,7 +84,7 @@ def _names(builder: Any, label: Any) -> dict[str, int]:
     if builder.name == "emnist" and label.num_classes == len(_EMNIST.get(config, "")):
         return {letter: number for number, letter in enumerate(_EMNIST[config])}
     if label.num_classes is None:
-        raise WrongInputError(
+        raise InputError(
             f"data.dataset: {builder.info.full_name} says of its labels neither names nor how many"
         )
     return {name: number for number, name in enumerate(label.names)}
@@ -102,13 +102,13 @@ def own_splits(found: dict[str, bool], full: str) -> dict[str, str]:
         the images are to be split here. A validation split is the test split where no other is.
 
     Raises:
-        WrongInputError: if no split has labels, or it has several but none to train on.
+        InputError: if no split has labels, or it has several but none to train on.
     """
     labelled = [name for name, labels in found.items() if labels]
     if len(labelled) == 1:
         return {"": labelled[0]}
     if "train" not in labelled:
-        raise WrongInputError(
+        raise InputError(
             f"data.dataset: {full}: no split with labels to train on. Received: "
             f"{', '.join(sorted(found)) or 'no splits'}"
         )

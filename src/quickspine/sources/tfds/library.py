@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from quickspine.chatter import start_tensorflow
-from quickspine.errors import WrongInputError
+from quickspine.console import start_tensorflow
+from quickspine.errors import InputError
 from quickspine.params.errors import MAX_SHOWN
 
 ATTEMPTS = 5  # for each file: seconds of patience where nothing answers, not tfds's three minutes
@@ -65,7 +65,7 @@ def find(library: Any, dataset: str, folder: str | None) -> Any:
             by a builder unknown here is found too.
 
     Raises:
-        WrongInputError: if there is no such builder or configuration; names the closest.
+        InputError: if there is no such builder or configuration; names the closest.
     """
     name, _, config = dataset.partition("/")
     try:
@@ -74,12 +74,12 @@ def find(library: Any, dataset: str, folder: str | None) -> Any:
         configs = None
     if configs is not None and config and config not in configs:
         known = f"one of {_listed(configs)}" if configs else f"none: write {name}"
-        raise WrongInputError(
+        raise InputError(
             f"data.dataset: {name} has no configuration {config!r}{_close(config, configs)}; "
             f"it has {known}"
         )
     if configs is not None and len(configs) > 1 and not config:
-        raise WrongInputError(
+        raise InputError(
             f"data.dataset: {name} has several configurations; write {name}/ and one of "
             f"{_listed(configs)}"
         )
@@ -87,14 +87,14 @@ def find(library: Any, dataset: str, folder: str | None) -> Any:
         return library.builder(dataset, data_dir=folder)
     except library.core.DatasetNotFoundError:
         names = library.list_builders(with_community_datasets=False)
-        raise WrongInputError(
+        raise InputError(
             f"data.dataset: tensorflow-datasets {library.__version__} has no builder "
             f"{name!r}{_close(name, names)}; see https://www.tensorflow.org/datasets/catalog"
         ) from None
     except (RuntimeError, OSError, ValueError) as error:
         # Some read a list in Google's storage, or a file that their package lacks.
         first = str(error).strip().partition("\n")[0]
-        raise WrongInputError(
+        raise InputError(
             f"data.dataset: the builder {dataset} does not start ({first[:300]}); choose another, "
             "or check the network"
         ) from None

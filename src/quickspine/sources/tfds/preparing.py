@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.space import amount, naming, need_space
 
 _IMAGENET = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
@@ -19,7 +19,7 @@ def prepare(library: Any, builder: Any) -> None:
     """Have `builder` download and prepare its data set, unless that was done.
 
     Raises:
-        WrongInputError: if it cannot be downloaded, or files that only you can get are missing;
+        InputError: if it cannot be downloaded, or files that only you can get are missing;
             says which, from where, and where they belong.
         NoSpaceError: if the disk has too little room.
     """
@@ -49,21 +49,21 @@ def prepare(library: Any, builder: Any) -> None:
         with naming(root, "what was downloaded is kept"):
             builder.download_and_prepare(download_config=config)
     except unreachable as error:
-        raise WrongInputError(_unreachable(builder, manual, error)) from None
+        raise InputError(_unreachable(builder, manual, error)) from None
     except damaged as error:
-        raise WrongInputError(
+        raise InputError(
             f"data.dataset: {builder.info.full_name}: {_first(error)}; run it again, or get the "
             f"files yourself: {_by_hand(builder, manual)}"
         ) from None
     except ImportError as error:
-        raise WrongInputError(
+        raise InputError(
             f"data.dataset: {builder.info.full_name} needs a package to be prepared that is not "
             f"installed ({error.name or _first(error)}); prepare it elsewhere and set data.folder"
         ) from None
     except (AssertionError, FileNotFoundError) as error:
         if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
             raise
-        raise WrongInputError(_missing(builder, manual, _first(error))) from None
+        raise InputError(_missing(builder, manual, _first(error))) from None
 
 
 def _check_manual(builder: Any, manual: Path) -> None:
@@ -73,13 +73,13 @@ def _check_manual(builder: Any, manual: Path) -> None:
     if builder.name == "imagenet2012":
         missing = [name for name in _IMAGENET if not (manual / name).is_file()]
         if missing:
-            raise WrongInputError(
+            raise InputError(
                 f"data.dataset: imagenet2012 cannot be downloaded by a program; register at "
                 f"https://image-net.org/download-images and put {' and '.join(_IMAGENET)} "
                 f"(138 GB and 6 GB) into {manual}. Missing: {', '.join(missing)}"
             )
     elif not manual.is_dir() or not any(manual.iterdir()):
-        raise WrongInputError(_missing(builder, manual, "no such folder, or an empty one"))
+        raise InputError(_missing(builder, manual, "no such folder, or an empty one"))
 
 
 def _missing(builder: Any, manual: Path, problem: str) -> str:

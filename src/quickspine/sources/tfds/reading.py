@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.parallel import cores
 from quickspine.sources.tfds.content import Content
 
@@ -34,7 +34,7 @@ def pixels(
     Those of one block are of one size; where sizes vary, a block is one image.
 
     Raises:
-        WrongInputError: if a record is damaged.
+        InputError: if a record is damaged.
     """
     keys = {content.image: True, content.label: True}
     examples = _examples(library, builder, split, keys, {})
@@ -84,7 +84,7 @@ def _guarded(builder: Any, examples: Any) -> Iterator[Any]:
         yield from examples.as_numpy_iterator()
     except (errors.DataLossError, errors.InvalidArgumentError, errors.NotFoundError) as error:
         first = re.sub(r"\{\{.*?\}\} ?", "", error.message).partition("\n")[0][:300]
-        raise WrongInputError(
+        raise InputError(
             f"{builder.data_dir}: damaged ({first}); remove it and run this again: it is "
             "prepared anew"
         ) from None

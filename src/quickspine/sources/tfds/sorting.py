@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.sources import Fetched
-from quickspine.sources.writing import Kind, Pictures, Rows, entry, many_files
+from quickspine.sources.storage.writing import Kind, Pictures, Rows, entry, many_files
 
 _STARTS: dict[bytes, Kind] = {b"\xff\xd8\xff": "jpg", b"\x89PNG\r\n\x1a\n": "png"}
 
@@ -54,7 +54,7 @@ class Sorter:
             Whether more of this split are wanted.
 
         Raises:
-            WrongInputError: if pixels differ in size, or a file is neither JPEG nor PNG.
+            InputError: if pixels differ in size, or a file is neither JPEG nor PNG.
         """
         counts = self.counts.setdefault(split, Counter())
         if not self._as_files:
@@ -103,7 +103,7 @@ class Sorter:
     def _same(self, size: tuple[int, int]) -> None:
         if self.size is not None and size != self.size:
             sizes = " and ".join(f"{h} x {w}" for h, w in sorted({self.size, size}))
-            raise WrongInputError(
+            raise InputError(
                 f"data.image_size: images of {self._name} have several sizes ({sizes} pixels, "
                 "perhaps more); set it to the pixels a side that they shall become, such as 224"
             )
@@ -113,7 +113,7 @@ class Sorter:
         for start, kind in _STARTS.items():
             if content.startswith(start):
                 return kind
-        raise WrongInputError(
+        raise InputError(
             f"data.dataset: {self._name} holds files that are neither JPEG nor PNG. "
             f"Received: {content[:12]!r}…"
         )

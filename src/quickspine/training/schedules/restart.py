@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from quickspine.randomness import derive
+from quickspine.dataset.records.seeds import derive
 from quickspine.training.schedules.schedule import Schedule
 
 CHANCES = 2**31  # values of `derive`

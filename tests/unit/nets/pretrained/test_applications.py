@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.nets.pretrained import applications, build
 from quickspine.nets.pretrained.catalogue import BACKBONES
 
@@ -68,7 +68,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     (tmp_path / "junk.h5").write_bytes(b"junk" * 100)
     h5py.File(tmp_path / "empty.weights.h5", "w").close()
     for file in ("vgg19.weights.h5", "short.weights.h5", "junk.h5", "empty.weights.h5"):
-        with pytest.raises(WrongInputError, match=f"weights: '.*{file}' does not fit VGG16"):
+        with pytest.raises(InputError, match=f"weights: '.*{file}' does not fit VGG16"):
             build("VGG16", str(tmp_path / file), 32)
 
 
@@ -81,7 +81,7 @@ def test_a_weight_that_the_file_lacks_is_noticed(
         "load_weights",
         lambda *_: warnings.warn("Skipping nested container at x", stacklevel=1),
     )
-    with pytest.raises(WrongInputError, match="nothing for 26 weights, such as block1_conv1"):
+    with pytest.raises(InputError, match="nothing for 26 weights, such as block1_conv1"):
         build("VGG16", str(tmp_path / "silent.weights.h5"), 32)
 
 
@@ -104,7 +104,7 @@ def test_without_a_network_imagenet_says_what_to_do(
 ) -> None:
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
-    with pytest.raises(WrongInputError) as caught:
+    with pytest.raises(InputError) as caught:
         build("MobileNetV2", "imagenet", 64)
     message = str(caught.value)
     assert message.startswith("finetune.weights: imagenet weights of MobileNetV2 cannot be had")
@@ -118,5 +118,5 @@ def test_a_size_that_keras_refuses_is_explained(monkeypatch: pytest.MonkeyPatch)
         raise ValueError("Input size must be at least 48x48")
 
     monkeypatch.setattr(keras.applications, "VGG16", refuse)
-    with pytest.raises(WrongInputError, match=r"^finetune.image_size: VGG16 .* 32 pixels .*48x48"):
+    with pytest.raises(InputError, match=r"^finetune.image_size: VGG16 .* 32 pixels .*48x48"):
         build("VGG16", "none", 32)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.nets.pretrained import build
 from quickspine.nets.pretrained.blocks import block_ends, split
 from quickspine.nets.pretrained.folding import fold
@@ -48,7 +48,7 @@ def test_more_blocks_unfreeze_more_weights(backbone: keras.Model) -> None:
 def test_too_many_blocks_name_the_maximum(backbone: keras.Model) -> None:
     assert len(block_ends(backbone)) == backbone.blocks
     message = rf"finetune.unfrozen_blocks: {backbone.blocks + 1}; .* has {backbone.blocks} blocks"
-    with pytest.raises(WrongInputError, match=message):
+    with pytest.raises(InputError, match=message):
         split(backbone, backbone.blocks + 1)
 
 

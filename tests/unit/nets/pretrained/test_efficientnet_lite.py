@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from skimage import data
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.nets.pretrained import build, efficientnet_lite, torch_weights
 from quickspine.nets.pretrained.catalogue import BACKBONES, Wheel
 
@@ -118,7 +118,7 @@ def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path.touch()
     for tensors in ({}, {"_conv_stem.weight": np.zeros((32, 3, 5, 5), "float32")}):
         monkeypatch.setattr(torch_weights, "read", lambda _, t=tensors: t)
-        with pytest.raises(WrongInputError, match=r"other\.pth' does not fit efficientnet_lite0"):
+        with pytest.raises(InputError, match=r"other\.pth' does not fit efficientnet_lite0"):
             build("efficientnet_lite0", str(path), 32)
 
 
@@ -132,7 +132,5 @@ def test_weights_of_another_digest_are_refused_by_the_network_itself(
     content[-1] ^= 1
     copy.write_bytes(content)
     monkeypatch.setattr(Wheel, "path", lambda self: copy)
-    with pytest.raises(
-        WrongInputError, match=r"weights\.pth: sha256 is [0-9a-f]{64}, expected 5793"
-    ):
+    with pytest.raises(InputError, match=r"weights\.pth: sha256 is [0-9a-f]{64}, expected 5793"):
         build("efficientnet_lite0", "imagenet", 32)

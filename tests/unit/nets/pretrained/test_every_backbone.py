@@ -27,8 +27,8 @@ from keras.src.applications import (
     resnet,
 )
 
-from quickspine.nets import finetuned, parts
-from quickspine.nets.pretrained import build
+from quickspine.nets import allowed_classes
+from quickspine.nets.pretrained import build, classifier
 from quickspine.nets.pretrained.blocks import freeze_normalisation, split
 from quickspine.nets.pretrained.catalogue import BACKBONES, find
 from quickspine.nets.pretrained.folding import fold
@@ -138,13 +138,13 @@ def test_it_trains_two_steps_and_its_file_answers_the_same(
     params = make_params({"finetune.dense_width": 6, "finetune.spinal_width": 4}).finetune
     size = find(name).minimum
     backbone = build(name, "none", size)
-    front = finetuned.front((SIDE, SIDE, 3), size)
+    front = classifier.front((SIDE, SIDE, 3), size)
     know_statistics(backbone, front(images))
     trunk, tail = split(backbone, 1)
     maps = fold(trunk)(front(images), training=False)
     freeze_normalisation(tail)
     for head in HEADS if ALL else [HEADS[TRAINED.index(name) % len(HEADS)]]:
-        layer = finetuned.head_on(backbone.outputs[0], params, head, CLASSES, 1)
+        layer = classifier.head_on(backbone.outputs[0], params, head, CLASSES, 1)
         cut = keras.Input(tail.inputs[0].shape[1:])
         training = keras.Model(cut, layer(tail(cut)))
         both = (tail, layer)
@@ -155,7 +155,7 @@ def test_it_trains_two_steps_and_its_file_answers_the_same(
         for part, old in zip(both, before, strict=True):
             pairs = zip(part.trainable_variables, old, strict=True)
             assert any((new.numpy() != value).any() for new, value in pairs), part.name
-        model = finetuned.assemble(front, backbone, layer)
+        model = classifier.assemble(front, backbone, layer)
         save(model, tmp_path / "model.keras")
         loaded = load(tmp_path / "model.keras")
         expected = model(images, training=False).numpy()
@@ -167,4 +167,4 @@ def test_it_trains_two_steps_and_its_file_answers_the_same(
 @pytest.mark.usefixtures("_with_fewer_blocks")
 @pytest.mark.parametrize("name", READ)
 def test_a_file_of_it_would_be_read(name: str) -> None:
-    parts.check(json.loads(build(name, "none", find(name).minimum).to_json()))
+    allowed_classes.check(json.loads(build(name, "none", find(name).minimum).to_json()))

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.files import sha256
 from quickspine.nets.pretrained import torch_weights
 from quickspine.nets.pretrained.catalogue import BACKBONES
@@ -123,7 +123,7 @@ def test_a_view_outside_its_storage_is_refused(
 ) -> None:
     storage = Storage("0", np.zeros(4, "f4"))
     path = write(tmp_path / "a.pth", {"w": Tensor(storage, offset, shape, steps)}, [storage])
-    with pytest.raises(WrongInputError, match=r"a\.pth: .*w reaches outside its storage of 4"):
+    with pytest.raises(InputError, match=r"a\.pth: .*w reaches outside its storage of 4"):
         torch_weights.read(path)
 
 
@@ -147,7 +147,7 @@ def test_a_malicious_pickle_does_nothing(tmp_path: Path, where: str) -> None:
             path.write_bytes(pickle.dumps(evil, protocol=2))
         else:
             write(path, evil if where == "content" else {"w": evil})
-        with pytest.raises(WrongInputError, match=r"evil\.pth: .*refers to "):
+        with pytest.raises(InputError, match=r"evil\.pth: .*refers to "):
             torch_weights.read(path)
         assert not victim.exists()
     pickle.loads(pickle.dumps(evil)).close()  # noqa: S301 - the payload works where it may
@@ -160,7 +160,7 @@ def test_a_malicious_pickle_does_nothing(tmp_path: Path, where: str) -> None:
 def test_other_names_are_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.pth"
     path.write_bytes(b"\x80\x04c" + name.encode() + b"\n.")
-    with pytest.raises(WrongInputError, match="which weights have no use for"):
+    with pytest.raises(InputError, match="which weights have no use for"):
         torch_weights.read(path)
 
 
@@ -199,7 +199,7 @@ HEADER = b"".join(
 WATCHED = """
 import io, sys
 from pathlib import Path
-from quickspine.errors import WrongInputError
+from quickspine.errors import InputError
 from quickspine.nets.pretrained import torch_weights
 events = []
 FORBIDDEN = ("pickle.", "os.system", "os.exec", "os.posix", "subprocess.", "import", "compile")
@@ -211,7 +211,7 @@ sys.addaudithook(hook)
 for name in sys.argv[1:]:
     try:
         torch_weights.read(name)
-    except WrongInputError as error:
+    except InputError as error:
         print("refused", error)
 print(events)
 """
@@ -277,7 +277,7 @@ def test_what_grows_without_end_is_refused_at_once(tmp_path: Path, where: str) -
     }[where]
     path = tmp_path / "a.pth"
     path.write_bytes(content)
-    with pytest.raises(WrongInputError, match=r"a\.pth: damaged"):
+    with pytest.raises(InputError, match=r"a\.pth: damaged"):
         torch_weights.read(path)
 
 
@@ -291,10 +291,10 @@ def test_a_truncated_file_is_refused_wherever_it_ends(good: bytes, tmp_path: Pat
     path = tmp_path / "short.pth"
     for size in range(len(good)):
         path.write_bytes(good[:size])
-        with pytest.raises(WrongInputError, match=r"short\.pth: damaged"):
+        with pytest.raises(InputError, match=r"short\.pth: damaged"):
             torch_weights.read(path)
     path.write_bytes(good + b"\0")
-    with pytest.raises(WrongInputError, match="bytes after the last storage"):
+    with pytest.raises(InputError, match="bytes after the last storage"):
         torch_weights.read(path)
 
 
@@ -307,7 +307,7 @@ def test_a_damaged_file_is_read_or_refused_never_worse(
     value = data.draw(st.integers(0, 255))
     path = tmp_path_factory.mktemp("damaged") / "bad.pth"
     path.write_bytes(good[:position] + bytes([value]) + good[position + 1 :])
-    with contextlib.suppress(WrongInputError):
+    with contextlib.suppress(InputError):
         found = torch_weights.read(path)
         assert all(isinstance(values, np.ndarray) for values in found.values())
 
@@ -315,22 +315,22 @@ def test_a_damaged_file_is_read_or_refused_never_worse(
 def test_the_digest_is_checked_before_anything_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     path.write_bytes(b"not even a pickle")
-    with pytest.raises(WrongInputError, match=rf"a\.pth: sha256 is {sha256(path)}, expected 00"):
+    with pytest.raises(InputError, match=rf"a\.pth: sha256 is {sha256(path)}, expected 00"):
         torch_weights.read(path, "00")
 
 
 def test_other_formats_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     path.write_bytes(b"PK\x03\x04 and so on")
-    with pytest.raises(WrongInputError, match="_use_new_zipfile_serialization=False"):
+    with pytest.raises(InputError, match="_use_new_zipfile_serialization=False"):
         torch_weights.read(path)
-    with pytest.raises(WrongInputError, match="not little-endian"):
+    with pytest.raises(InputError, match="not little-endian"):
         torch_weights.read(write(path, {}, little_endian=False))
-    with pytest.raises(WrongInputError, match="list instead of a state dict"):
+    with pytest.raises(InputError, match="list instead of a state dict"):
         torch_weights.read(write(path, [1]))
-    with pytest.raises(WrongInputError, match="epoch is int instead of a tensor"):
+    with pytest.raises(InputError, match="epoch is int instead of a tensor"):
         torch_weights.read(write(path, {"epoch": 3}))
-    with pytest.raises(WrongInputError, match=r"none\.pth: cannot be read \(No such file"):
+    with pytest.raises(InputError, match=r"none\.pth: cannot be read \(No such file"):
         torch_weights.read(tmp_path / "none.pth")
 
 

@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 from numba import njit
 from numpy.typing import NDArray
 
-from quickspine.nets.winograd import arithmetic
-from quickspine.nets.winograd.arithmetic import (
+from quickspine.nets.backbones.layers.winograd import arithmetic
+from quickspine.nets.backbones.layers.winograd.arithmetic import (
     WEIGHTS,
     from_outputs,
     inputs,

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from quickspine.nets.winograd import convolution, transforms
-from quickspine.nets.winograd.convolution import convolve
+from quickspine.nets.backbones.layers.winograd import convolution, transforms
+from quickspine.nets.backbones.layers.winograd.convolution import convolve
 
 # batch, height, width, channels, filters
 SHAPES = [(1, 4, 4, 8, 8), (3, 7, 9, 5, 6), (2, 14, 14, 64, 32), (5, 6, 3, 16, 1)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from quickspine.nets.winograd.transforms import (
+from quickspine.nets.backbones.layers.winograd.transforms import (
     factors_to_maps,
     maps_to_factors,
     maps_to_products,

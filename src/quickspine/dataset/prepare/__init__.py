@@ -1,0 +1,1 @@
+"""Stage preprocess: choose, deduplicate and split."""

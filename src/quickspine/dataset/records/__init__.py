@@ -1,0 +1,1 @@
+"""TFRecord shards: written once, read in an order that (seed, epoch) decides."""

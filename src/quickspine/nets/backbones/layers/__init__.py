@@ -1,0 +1,1 @@
+"""Layers and blocks that backbones and heads are built from."""

@@ -1,0 +1,1 @@
+"""The format of data/raw: one file a category and a manifest."""
