@@ -33,7 +33,7 @@ $(VENV)/ready: $(LOCK)
 	@echo '$(CURDIR)' > $@
 
 params: setup
-	@python -m quickspine.params
+	@python -m quickspine.inputs
 
 repro: params  ## Run what is not up to date: fetch, preprocess, tfrecords, train, finetune, evaluate
 	@dvc repro

@@ -7,8 +7,9 @@ from quickspine.params import Params
 
 
 def run(params: Params, args: Namespace) -> None:
-    from quickspine import sources
+    from quickspine import inputs, sources
 
+    inputs.link_data(params)
     manifest = sources.fetch(params.data, cli.RAW)
     rows = sum(entry["rows"] for entry in manifest["categories"])
     size = sum(entry["bytes"] for entry in manifest["categories"])

@@ -14,9 +14,11 @@ def check(params: Params) -> None:
 
 
 def run(params: Params, args: Namespace) -> None:
+    from quickspine import inputs
     from quickspine.console import start_tensorflow
     from quickspine.dataset.records.reader import open_records
 
+    inputs.link_weights(params)
     records = open_records(cli.RECORDS, params.data)  # says no before TensorFlow's seconds
     start_tensorflow()
     from quickspine.training import session

@@ -112,9 +112,10 @@ def new(place: Path, changes: dict[str, Any] | None = None) -> Project:
     listed = ("git", "ls-files", "-co", "--exclude-standard", "-z")
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file() and name != "dvc.lock":
+        file = ROOT / name
+        if (file.is_symlink() or file.is_file()) and name != "dvc.lock":
             (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, place / name)
+            shutil.copy2(file, place / name, follow_symlinks=False)
     project = Project(place)
     project.set({**TINY, **(changes or {})})
     project.run("git", "init", "-q")

@@ -1,0 +1,80 @@
+"""Links to folders and files outside the project, so that DVC sees when they change.
+
+dvc.yaml cannot name `data.folder`: it depends on the link `inputs/data` instead, which DVC follows
+and hashes like any dependency. The same holds for `inputs/weights` and `finetune.weights`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from quickspine.errors import InputError
+from quickspine.params import Params, load
+
+FOLDER = Path("inputs")
+NOTHING = Path("none")  # where a link leads when the params name nothing outside
+BUILT_IN_WEIGHTS = ("imagenet", "none")
+
+
+def outside_data(params: Params) -> Path | None:
+    """The folder that `fetch` reads, as the params name it; None for every other source.
+
+    Data sets of tensorflow-datasets have versions and checksums of their own.
+    """
+    data = params.data
+    if data.source in ("folder", "idx") and data.folder:
+        return Path(data.folder)
+    if data.source in ("quickdraw", "strokes"):
+        parts = urlsplit(data.mirror)
+        if parts.scheme == "file":
+            return Path(unquote(parts.path))
+        if parts.scheme not in ("http", "https"):
+            return Path(data.mirror)
+    return None
+
+
+def outside_weights(params: Params) -> Path | None:
+    """The weights file that `finetune` reads; None where the weights are built in."""
+    weights = params.finetune.weights
+    return None if weights in BUILT_IN_WEIGHTS else Path(weights)
+
+
+def link_data(params: Params) -> None:
+    """Let `inputs/data` lead to the folder that `fetch` reads."""
+    _link("data", outside_data(params))
+
+
+def link_weights(params: Params) -> None:
+    """Let `inputs/weights` lead to the file that `finetune` reads."""
+    _link("weights", outside_weights(params))
+
+
+def _link(name: str, target: Path | None) -> None:
+    """Set a link, atomically; leave it where it leads to the right place already."""
+    link = FOLDER / name
+    if target is None:
+        target = NOTHING
+    else:
+        target = Path.cwd() / target.expanduser()
+        if target.is_relative_to(Path.cwd()):  # the project may be moved or cloned
+            target = Path(os.path.relpath(target, FOLDER))
+    if link.is_symlink() and link.readlink() == target:
+        return
+    FOLDER.mkdir(exist_ok=True)
+    fresh = FOLDER / f".partial-{name}-{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(link)
+
+
+if __name__ == "__main__":
+    try:
+        chosen = load(sys.argv[1] if len(sys.argv) > 1 else "params.yaml")
+        link_data(chosen)
+        link_weights(chosen)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
