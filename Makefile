@@ -77,11 +77,8 @@ report: setup  ## Say where the report is, and the result in words
 example: setup  ## Compare heads on regression, and write docs/regression.md (three minutes)
 	@python -m examples.regression
 
-bench: setup  ## Measure against plain PyTorch and Keras on this machine (ARGS=--quick: a few minutes)
-	@python -m quickspine.bench $(ARGS)
-
-figures: setup  ## Put the last bench into the docs: docs/measured.md and its figures
-	@python -m quickspine.bench.figures
+bench: setup  ## Measure against plain PyTorch and Keras on this machine (ARGS="--quick whole")
+	@python -m benchmarks $(ARGS)
 
 soak: setup  ## Kill `dvc repro` at 50 random moments, compare every byte (KILLS=50, an hour)
 	@python -m tests.soak --kills $(or $(KILLS),50)
@@ -89,7 +86,6 @@ soak: setup  ## Kill `dvc repro` at 50 random moments, compare every byte (KILLS
 lock: setup  ## Write requirements.lock and requirements-cuda.lock anew from pyproject.toml
 	@uv pip compile pyproject.toml --extra dev $(UV_LOCK) -o requirements.lock
 	@uv pip compile pyproject.toml --extra dev --extra cuda $(UV_LOCK) -o requirements-cuda.lock
-	@uv pip compile bench/peers/keras.in --constraints requirements.lock $(UV_LOCK) -o bench/peers/keras.txt
 
 UV_LOCK := --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11
 

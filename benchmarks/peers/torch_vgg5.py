@@ -3,7 +3,7 @@
     python torch_vgg5.py [bf16|fp32] [batch] [steps]
 
 Random images in memory, 24 classes, Adam, channels last; three steps of warm-up are not counted.
-Knows nothing of quickspine: `make bench` runs it in an environment of its own.
+Knows nothing of quickspine: `python -m benchmarks` runs it in an environment of its own.
 """
 
 from __future__ import annotations

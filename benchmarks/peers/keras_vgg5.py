@@ -3,8 +3,8 @@
     python keras_vgg5.py [batch] [steps]
 
 Random images from memory through tf.data and `fit`, 24 classes, Adam, float32; the first `fit`, of
-three steps, compiles and is not counted. Knows nothing of quickspine: `make bench` runs it in an
-environment of its own.
+three steps, compiles and is not counted. Knows nothing of quickspine, which runs it in a process of
+its own.
 """
 
 from __future__ import annotations

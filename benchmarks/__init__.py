@@ -1,0 +1,1 @@
+"""Measures quickspine beside plain PyTorch and plain Keras: `python -m benchmarks`."""

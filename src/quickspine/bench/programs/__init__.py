@@ -1,1 +1,0 @@
-"""Programs that the bench runs in processes of their own, since they set up the whole process."""
