@@ -11,12 +11,14 @@ from pathlib import Path
 
 from quickspine.console import never_stop_for_output
 from quickspine.errors import InputError
-from quickspine.files import lock, whole_folder, write_json
+from quickspine.files import checked_outputs, lock, whole_folder, write_json
 from quickspine.orphan import stop_when_orphaned
 from quickspine.params import Params, load
 from quickspine.signals import stop_by_exception
 from quickspine.space import explained
+from quickspine.yaml_file import read
 
+PROJECT = Path(__file__).resolve().parents[2]
 RAW = Path("data/raw")
 SUBSET = Path("data/subset")
 RECORDS = Path("data/records")
@@ -61,12 +63,13 @@ def main(
         if trains:
             _check_choice("head", args.head, params.heads)
             _check_choice("seed", args.seed, params.seeds)
+        unchanged = checked_outputs(lambda: _check_unchanged(stage, params, args.params))
         if stage in SWITCHED and not getattr(params, stage).enabled:
-            with lock(name):
+            with lock(name), unchanged:
                 _skip(stage, MODELS / name)
             return
         check(params)
-        with lock(name):
+        with lock(name), unchanged:
             work(params, args)
     except InputError as error:
         print(f"{name}: {error}", file=sys.stderr)
@@ -84,6 +87,23 @@ def main(
             raise
         print(f"{name}: {told}", file=sys.stderr)
         sys.exit(1)
+
+
+def _check_unchanged(stage: str, params: Params, path: str) -> None:
+    """Refuse outputs whose params were edited meanwhile: DVC would record them under the new ones.
+
+    Raises:
+        InputError: naming the keys that changed among those that dvc.yaml lists for the stage.
+    """
+    before, now = params.flat(), load(path).flat()
+    own = tuple(f"{key}." for key in read(PROJECT / "dvc.yaml")["stages"][stage]["params"])
+    changed = [
+        key
+        for key in sorted({*before, *now})
+        if f"{key}.".startswith(own) and before.get(key) != now.get(key)
+    ]
+    if changed:
+        raise InputError(f"{path}: {', '.join(changed)} changed while this ran; run it again")
 
 
 def _skip(stage: str, place: Path) -> None:

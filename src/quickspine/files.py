@@ -11,7 +11,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from quickspine.space import naming
 # Ignored by git and by DVC, so that a leftover never enters the digest of an output.
 PARTIAL = ".partial-"
 MAX_JSON = 64 << 20  # bytes: a manifest of two hundred thousand shards
+_checks: list[Callable[[], None]] = []  # each may refuse that an output takes its place
 STATE = Path(".quickspine")  # locks, checkpoints and features: what no stage declares as output
 
 
@@ -61,6 +62,16 @@ def _final(place: Path) -> Path:
 
 
 @contextlib.contextmanager
+def checked_outputs(check: Callable[[], None]) -> Iterator[None]:
+    """Call `check` before any `whole_folder` of the block is renamed; an error prevents that."""
+    _checks.append(check)
+    try:
+        yield
+    finally:
+        _checks.remove(check)
+
+
+@contextlib.contextmanager
 def whole_folder(place: Path) -> Iterator[Path]:
     """An empty folder beside `place` to fill; renamed to `place` if the block ends well.
 
@@ -85,6 +96,8 @@ def whole_folder(place: Path) -> Iterator[Path]:
         partial.mkdir()
         try:
             yield partial
+            for check in _checks:
+                check()
             for root, _, names in os.walk(partial):
                 for name in names:
                     _sync(Path(root, name))

@@ -15,6 +15,7 @@ import pytest
 
 from quickspine import cli
 from quickspine.errors import InputError, NoSpaceError
+from quickspine.files import whole_folder
 from quickspine.params import Params
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -371,3 +372,33 @@ def test_a_file_where_a_folder_belongs_is_named(project: Path, folder: str) -> N
     assert "Traceback" not in done.stderr
     assert f": {folder}" in done.stderr
     assert "put that right and run this again" in done.stderr
+
+
+def edit(path: Path, **values: object) -> None:
+    """Change values of the section `data` in a params file, and one that fetch does not read."""
+    content = json.loads(path.read_text())
+    content["data"] |= values
+    content["evaluate"]["seed"] += 1
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_params_that_change_while_a_stage_runs_leave_no_output(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    own: bool,
+) -> None:
+    """DVC would record the new values beside an output that was made with the old ones."""
+
+    def work(params: Params, args: Namespace) -> None:
+        with whole_folder(Path("made")) as folder:
+            (folder / "file").write_text("made")
+            edit(project / "params.yaml", **({"seed": params.data.seed + 1} if own else {}))
+
+    assert main(monkeypatch, work=work) == (2 if own else 0)
+    assert (project / "made").exists() != own
+    if own:
+        told = capsys.readouterr().err
+        assert "data.seed" in told
+        assert "evaluate" not in told
