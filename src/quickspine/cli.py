@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from quickspine.console import never_stop_for_output
+from quickspine.console import make_output_safe
 from quickspine.errors import InputError
 from quickspine.files import checked_outputs, lock, whole_folder, write_json
 from quickspine.orphan import stop_when_orphaned
@@ -57,7 +57,7 @@ def main(
     name = f"{stage}-{args.head}-{args.seed}" if trains else stage
     try:
         stop_by_exception()
-        never_stop_for_output()
+        make_output_safe()
         stop_when_orphaned()
         params = load(args.params)
         if trains:

@@ -40,8 +40,8 @@ def held_back() -> Iterator[None]:
             os.close(terminal)
 
 
-class _Unheard(io.FileIO):
-    """A file whose readers may leave, or whose disk may be full: what is lost is talk."""
+class _LossyFile(io.FileIO):
+    """A file that ignores write errors (closed pipe, full disk): only log output is lost."""
 
     def write(self, data: Any) -> int:
         try:
@@ -50,24 +50,25 @@ class _Unheard(io.FileIO):
             return len(data)
 
 
-def never_stop_for_output() -> None:
-    """Let stdout and stderr swallow what they cannot write.
+def make_output_safe() -> None:
+    """Let stdout and stderr ignore write errors and replace what they cannot encode.
 
-    A closed `less` or a full disk behind a log must not end hours of training.
+    A closed `less`, a full disk behind a log or a console that is not UTF-8 must not end hours of
+    training. Streams that somebody replaced are left alone.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None or stream is not getattr(sys, f"__{name}__"):
-            continue  # closed, or somebody else's
+            continue
         buffered = hasattr(stream.buffer, "raw")  # not so with PYTHONUNBUFFERED
-        if isinstance(stream.buffer.raw if buffered else stream.buffer, _Unheard):
+        if isinstance(stream.buffer.raw if buffered else stream.buffer, _LossyFile):
             continue
         stream.flush()
-        raw = _Unheard(stream.fileno(), "w", closefd=False)
+        raw = _LossyFile(stream.fileno(), "w", closefd=False)
         text = io.TextIOWrapper(
             io.BufferedWriter(raw),
             encoding=stream.encoding,
-            errors=stream.errors,
+            errors="backslashreplace" if name == "stderr" else "replace",
             line_buffering=stream.line_buffering or not buffered or name == "stderr",
         )
         setattr(sys, name, text)

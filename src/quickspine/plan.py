@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from quickspine.console import never_stop_for_output
+from quickspine.console import make_output_safe
 
 Status = Mapping[str, list[Any]]  # stage to what `dvc status --json` lists for it
 OUTSIDE = {"inputs/data": "data.folder or data.mirror", "inputs/weights": "finetune.weights"}
@@ -102,7 +102,7 @@ def read_project() -> tuple[dict[str, list[str]], Status, dict[str, str]]:
 
 def main() -> None:
     """Print the plan."""
-    never_stop_for_output()  # before DVC, which wraps stdout
+    make_output_safe()  # before DVC, which wraps stdout
     from dvc.exceptions import DvcException
 
     try:

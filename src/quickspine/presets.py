@@ -1,36 +1,37 @@
-"""Presets: whole settings by name, merged into params.yaml; its comments and layout stay."""
+"""Merge settings by name into params.yaml: values change, comments and layout stay."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import io
 import shutil
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import CommentMark
+from ruamel.yaml.representer import RoundTripRepresenter
+from ruamel.yaml.tokens import CommentToken
+
+from quickspine.console import make_output_safe
 from quickspine.errors import InputError, NoSpaceError
 from quickspine.files import whole_file
 from quickspine.params import load
 from quickspine.params.errors import shown
-from quickspine.yaml_edit import Key, exchanged, flat, places, source
 from quickspine.yaml_file import read
 
+Key = tuple[str, ...]
+
 FOLDER = Path("presets")
-BASE = "default"  # what a preset does not name has the value that it has here
-FEW = 6  # entries of a list that are shown
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A file of presets/: what it is called, and the params that it names."""
-
-    path: Path
-    title: str  # the first line of its header
-    values: dict[Key, Any]
-    texts: dict[Key, str]  # the values as they are written there
+BASE = "default"  # a key that a preset does not name gets its value here
+SHOWN_ENTRIES = 6  # longer lists are cut in messages
+LINE_WIDTH = 100  # at which long lists are broken
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,17 @@ class Change:
     after: Any
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.key)}: {_told(self.before)} → {_told(self.after)}"
+        return f"{'.'.join(self.key)}: {_format(self.before)} → {_format(self.after)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Apply one and say what changed; exit: 0 done, 2 wrong name, preset or params."""
+    """Apply a preset and print what changed; exit with 0 done, 2 wrong name, preset or params."""
+    make_output_safe()
     parser = argparse.ArgumentParser(prog="python -m quickspine.presets", description=__doc__)
     parser.add_argument("name", nargs="?", help="a file of presets/, without .yaml")
-    parser.add_argument("--list", action="store_true", help="the presets; so does no name")
+    parser.add_argument(
+        "--list", action="store_true", help="list the presets (also without a name)"
+    )
     parser.add_argument("--params", default="params.yaml", help="default: params.yaml")
     args = parser.parse_args(arguments)
     try:
@@ -61,10 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not changes:
             print(f"{args.params}: holds the values of {preset} already; nothing changed")
             return
-        print(f"{preset}: {_read(args.name, FOLDER).title}")
+        print(f"{preset}: {_title(preset)}")
         for change in changes:
             print(f"  {change}")
-        print(f"{args.params}: {len(changes)} changed, the rest stays as it is")
+        print(f"{args.params}: {len(changes)} values changed")
         print("next: make plan (what would run, and why), then make repro")
     except InputError as error:
         print(f"preset: {error}", file=sys.stderr)
@@ -75,13 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def apply(name: str, params: Path, folder: Path = FOLDER) -> list[Change]:
-    """Give the keys of `params` the values of a preset, and those of `default` to others.
+    """Give the keys of `params` the values of a preset, and of `default` where it names none.
 
-    Keys that neither names (where drawings come from, where runs go) stay as they are.
+    Keys that neither names (where data comes from, where runs go) stay as they are.
 
     Args:
         name: of a file in `folder`, without its ending.
-        params: the file to change, whole or not at all; where nothing changes it is not written.
+        params: the file to change, whole or not at all; it is not written if nothing changes.
         folder: of the presets.
 
     Returns:
@@ -92,12 +96,13 @@ def apply(name: str, params: Path, folder: Path = FOLDER) -> list[Change]:
             would not be valid afterwards; then nothing was written.
         NoSpaceError: if the disk is full.
     """
-    presets = [_read(each, folder) for each in dict.fromkeys((BASE, name))]
-    before = flat(read(params))
-    for preset in presets:
-        _check_keys(preset, before, params)
-    values = {key: value for each in presets for key, value in each.values.items()}
-    texts = {key: text for each in presets for key, text in each.texts.items()}
+    before = flatten(read(params))
+    values: dict[Key, Any] = {}
+    for each in dict.fromkeys((BASE, name)):
+        path = _find(each, folder)
+        found = flatten(read(path))
+        _check_keys(path, found, before, params)
+        values |= found
     changes = [
         Change(key, old, values[key])
         for key, old in before.items()
@@ -106,22 +111,106 @@ def apply(name: str, params: Path, folder: Path = FOLDER) -> list[Change]:
     if not changes:
         load(params)
         return []
-    place = params.resolve()  # what is behind a link is replaced, not the link
-    try:
-        text = place.read_bytes().decode("utf-8")
-        new = exchanged(text, {change.key: texts[change.key] for change in changes})
-    except InputError as error:
-        raise InputError(f"{params}: {error}") from None
-    with whole_file(place) as partial:
+    target = params.resolve()  # what is behind a link is replaced, not the link
+    new = _edit(target.read_bytes().decode("utf-8"), {each.key: each.after for each in changes})
+    with whole_file(target) as partial:
         partial.write_bytes(new.encode("utf-8"))
-        shutil.copymode(place, partial)
+        shutil.copymode(target, partial)
         try:
             load(partial)
-            _check_merged(partial, before | {change.key: change.after for change in changes})
+            expected = before | {each.key: each.after for each in changes}
+            if flatten(read(partial)) != expected:
+                raise InputError(f"{partial}: the values could not be merged; see its layout")
         except InputError as error:
-            told = str(error).replace(str(partial), f"{params} with {presets[-1].path}")
-            raise InputError(told) from None
+            message = str(error).replace(str(partial), f"{params} with {folder / name}.yaml")
+            raise InputError(message) from None
     return changes
+
+
+def flatten(values: Mapping[Any, Any]) -> dict[Key, Any]:
+    """Values by the path of their keys; an empty mapping is a value."""
+    found: dict[Key, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            found |= {(str(key), *inner): each for inner, each in flatten(value).items()}
+        else:
+            found[(str(key),)] = value
+    return found
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes null as null, where ruamel would leave the value away."""
+
+
+_Representer.add_representer(
+    type(None), lambda self, data: self.represent_scalar("tag:yaml.org,2002:null", "null")
+)
+
+
+def _edit(text: str, values: Mapping[Key, Any]) -> str:
+    """YAML with other values at some of its keys; comments, quotes and order stay.
+
+    A comment behind a value goes back to the usual column where an old value had pushed it away.
+    """
+    yaml = YAML(typ="rt", pure=True)
+    yaml.preserve_quotes = True
+    yaml.width = LINE_WIDTH
+    yaml.Representer = _Representer
+    content = yaml.load(text.removeprefix("\ufeff").replace("\r\n", "\n"))
+    usual = _usual_column(content)
+    for (*sections, last), value in values.items():
+        section = content
+        for name in sections:
+            section = section[name]
+        behind = [*_tokens(section.ca.items.get(last)), *_inner_tokens(section[last])]
+        comments = list({id(token): token for token in behind}.values())
+        if isinstance(value, list):
+            value = CommentedSeq(value)
+            value.fa.set_flow_style()
+        section[last] = value
+        if comments:
+            column = min(comments[0].start_mark.column, usual)
+            joined = "".join(token.value for token in comments)
+            token = CommentToken(joined, CommentMark(column), None)
+            section.ca.items[last] = [None, None, token, None]
+    out = io.StringIO()
+    yaml.dump(content, out)
+    # Where a long list is broken, ruamel leaves a space at the end of a line.
+    lines = [line.rstrip(" ") for line in out.getvalue().split("\n")]
+    return ("\r\n" if "\r\n" in text else "\n").join(lines)
+
+
+def _tokens(comments: Any) -> Iterator[CommentToken]:
+    """The comments in ruamel's nested lists of them, in order."""
+    if isinstance(comments, CommentToken):
+        yield comments
+    elif isinstance(comments, list):
+        for each in comments:
+            yield from _tokens(each)
+
+
+def _inner_tokens(value: Any) -> Iterator[CommentToken]:
+    """The comments between and behind the entries of a list."""
+    if isinstance(value, CommentedSeq):
+        yield from _tokens(value.ca.comment)
+        for index in sorted(value.ca.items):
+            yield from _tokens(value.ca.items[index])
+        yield from _tokens(value.ca.end)
+
+
+def _usual_column(section: CommentedMap) -> int:
+    """The column at which most comments behind values begin."""
+    columns: Counter[int] = Counter()
+
+    def count(inner: CommentedMap) -> None:
+        for key, value in inner.items():
+            columns.update(t.start_mark.column for t in _tokens(inner.ca.items.get(key))
+                           if t.value.startswith("#"))  # fmt: skip
+            if isinstance(value, CommentedMap):
+                count(value)
+
+    count(section)
+    return max(columns, key=lambda column: (columns[column], -column), default=0)
 
 
 def _names(folder: Path) -> list[str]:
@@ -131,66 +220,47 @@ def _names(folder: Path) -> list[str]:
     return names
 
 
-def _read(name: str, folder: Path) -> Preset:
-    """The preset `name`."""
+def _find(name: str, folder: Path) -> Path:
+    """The file of the preset `name`; raises InputError that lists the presets."""
     names = _names(folder)
     if name not in names:
         close = difflib.get_close_matches(name, names, n=2, cutoff=0.4)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         raise InputError(f"{name!r:.80}: no such preset{hint}\n{_listing(folder)}")
-    path = folder / f"{name}.yaml"
-    values = flat(read(path))
-    text = path.read_bytes().decode("utf-8")
-    found = places(text)
-    texts = {key: source(text, found.get(key), value) for key, value in values.items()}
-    return Preset(path, _title(text), values, texts)
+    return folder / f"{name}.yaml"
 
 
-def _title(text: str) -> str:
-    first = text.lstrip("\ufeff").partition("\n")[0]
+def _title(path: Path) -> str:
+    """The first line of a preset's header."""
+    first = path.read_text("utf-8-sig", "replace").partition("\n")[0]
     return first.lstrip("# ").rstrip() if first.startswith("#") else ""
 
 
 def _listing(folder: Path) -> str:
     names = _names(folder)
     width = max(map(len, names))
-    titles = [_title((folder / f"{name}.yaml").read_text("utf-8", "replace")) for name in names]
-    return "\n".join(
-        f"  {name:<{width}}  {title}".rstrip() for name, title in zip(names, titles, strict=True)
-    )
+    lines = [f"  {name:<{width}}  {_title(folder / f'{name}.yaml')}" for name in names]
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def _check_keys(preset: Preset, known: dict[Key, Any], params: Path) -> None:
-    for key in preset.values:
+def _check_keys(preset: Path, values: dict[Key, Any], known: dict[Key, Any], params: Path) -> None:
+    for key in values:
         if key not in known:
             name = ".".join(key)
             close = difflib.get_close_matches(name, map(".".join, known), n=1, cutoff=0.6)
             remedy = f"did you mean {close[0]}?" if close else "take it out, or add it there"
-            raise InputError(f"{preset.path}: {name!r:.200}: not in {params}; {remedy}")
-
-
-def _check_merged(place: Path, wanted: dict[Key, Any]) -> None:
-    """Whether every value is read back as it was meant, whatever the layout of the file."""
-    values = flat(read(place))
-    for key, value in wanted.items():
-        if key not in values or not _same(values[key], value):
-            raise InputError(
-                f"{place}: the value of {'.'.join(key)} cannot be exchanged in its place; "
-                "write it on the line of its key, a list in brackets"
-            )
-    if len(values) != len(wanted):
-        raise InputError(f"{place}: would hold other keys; write each value on one line")
+            raise InputError(f"{preset}: {name!r:.200}: not in {params}; {remedy}")
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equal, and both or neither a yes or no: `True == 1` in Python."""
+    """Whether values are equal, and both or neither boolean: `True == 1` in Python."""
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_same, one, other))
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _told(value: Any) -> str:
-    if isinstance(value, list) and len(value) > FEW:
+def _format(value: Any) -> str:
+    if isinstance(value, list) and len(value) > SHOWN_ENTRIES:
         return f"[{', '.join(map(shown, value[:2]))}, … {shown(value[-1])}] ({len(value)})"
     return shown(value)
 

@@ -1,8 +1,7 @@
-"""`make preset` as a user meets it."""
+"""`make preset` as a user meets it, and that DVC can run what every preset leaves."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from quickspine.params import Params, load
 from tests.func.project import ROOT, Project, new
 
 NAMES = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -26,29 +26,27 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made.commit()
     ready = made.path / ".venv/ready"  # younger than the locks: make has nothing to install
     ready.parent.mkdir()
-    ready.touch()
+    ready.write_text(f"{made.path}\n", encoding="utf-8")
     return made
 
 
-@pytest.mark.parametrize("name", ["default", "quick", "mnist5k-cnn", "paper-cifar10-resnet18"])
-def test_what_a_preset_leaves_can_be_planned(project: Project, name: str) -> None:
-    told = project.run("make", "preset", f"NAME={name}").stdout
-    assert f"presets/{name}.yaml" in told
-    planned = project.run("make", "plan").stdout
-    params = load(project.path / "params.yaml")
-    for stage in expected(params):
-        assert f"{stage}:" in planned
-    assert len(re.findall(r"(?m)^(?:train|finetune)@", planned)) == len(expected(params))
-    assert "make repro runs every stage" in planned  # DVC cannot try what has no input yet
-
-
-def expected(params: Params) -> set[str]:
+def trainings(params: Params) -> set[str]:
     return {
         f"{stage}@{head}-{seed}"
         for stage in ("train", "finetune")
         for head in params.heads
         for seed in params.seeds
     }
+
+
+def test_a_preset_is_merged_planned_and_taken_back(project: Project) -> None:
+    printed = project.run("make", "preset", "NAME=mnist5k-cnn").stdout
+    assert "presets/mnist5k-cnn.yaml" in printed
+    planned = project.run("make", "plan").stdout
+    stages = {line.split()[0] for line in planned.splitlines() if "@" in line.split()[0]}
+    assert stages == trainings(load(project.path / "params.yaml"))
+    project.run("make", "preset", "NAME=default")
+    assert project.run("git", "status", "--porcelain").stdout == ""
 
 
 @pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # DVC's own
@@ -65,7 +63,7 @@ def test_the_graph_of_every_preset_is_one_that_dvc_can_run(
                 names = {stage.addressing for stage in repo.index.stages}
                 repo.index.check_graph()
                 keys = {key for stage in repo.index.stages for key in params_of(stage)}
-            assert names == expected(params) | {"fetch", "preprocess", "tfrecords", "evaluate"}
+            assert {stage for stage in names if "@" in stage} == trainings(params)
             flat = params.flat()
             assert keys
             for key in keys:  # that a stage depends on
@@ -78,37 +76,20 @@ def params_of(stage: Any) -> set[str]:
     return {key for dep in stage.deps if isinstance(dep, ParamsDependency) for key in dep.params}
 
 
-def test_default_comes_back_as_committed(project: Project) -> None:
-    project.run("make", "preset", "NAME=quickdraw345")
-    project.run("make", "preset", "NAME=default")
-    assert project.run("git", "status", "--porcelain").stdout == ""
-
-
-@pytest.mark.parametrize("name", ["quik", "../params", "a b", "`id`"])
-def test_an_unknown_name_is_refused(project: Project, name: str) -> None:
+@pytest.mark.parametrize("name", ["../params", "a b", "`id`"])
+def test_an_odd_name_is_refused(project: Project, name: str) -> None:
     before = (project.path / "params.yaml").read_bytes()
     done = project.run("make", "preset", f"NAME={name}", check=False)
     assert done.returncode == 2
     assert "no such preset" in done.stderr
-    assert all(known in done.stderr for known in NAMES)
     assert "Traceback" not in done.stderr
     assert (project.path / "params.yaml").read_bytes() == before
 
 
-def test_without_a_name_they_are_listed(project: Project) -> None:
+def test_a_name_from_the_environment_does_not_count(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WSL sets NAME."""
+    monkeypatch.setenv("NAME", "quick")
     listed = project.run("make", "preset").stdout
     assert [line.split()[0] for line in listed.splitlines()] == NAMES
-    assert "preset" in project.run("make", "help").stdout
-
-
-def test_params_that_would_be_wrong_are_not_written(project: Project) -> None:
-    wrong = Path(project.path, "presets/wrong.yaml")
-    wrong.write_text("# Wrong.\ntrain:\n  epochs: none\n", encoding="utf-8")
-    before = (project.path / "params.yaml").read_bytes()
-    try:
-        done = project.run("make", "preset", "NAME=wrong", check=False)
-    finally:
-        wrong.unlink()
-    assert done.returncode == 2
-    assert "train.epochs" in done.stderr
-    assert (project.path / "params.yaml").read_bytes() == before
