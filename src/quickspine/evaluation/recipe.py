@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from quickspine.evaluation.numbers import SPACE, several
-from quickspine.params import Augment, Course, Finetune, Train
+from quickspine.params import Augment, Finetune, OptimizerConfig, Train
 
 
-def descent(params: Course, rate: float) -> str:
+def descent(params: OptimizerConfig, rate: float) -> str:
     """Such as "Adam at 0.003 (cosine)"."""
     names = {"adam": "Adam", "sgd": "SGD"}
     momentum = f" with momentum {params.momentum:g}" if params.optimizer == "sgd" else ""
     return f"{names[params.optimizer]}{momentum} at {rate:g} ({schedule(params)})"
 
 
-def schedule(params: Course) -> str:
+def schedule(params: OptimizerConfig) -> str:
     """The schedule's name, and what it does where that is no fixed course."""
     stairs, patience = params.step_epochs, params.plateau_patience
     every = f"every {stairs} epochs" if stairs > 1 else "every epoch"

@@ -68,7 +68,7 @@ class Augment(Section):
     flip: bool = False
 
 
-class Course(Section):
+class OptimizerConfig(Section):
     """How weights are changed, and how fast: shared by both kinds of training."""
 
     optimizer: Literal["adam", "sgd"] = "adam"
@@ -81,7 +81,7 @@ class Course(Section):
     warmup_epochs: Annotated[float, Field(ge=0, le=1000)]
 
 
-class Heads(Course):
+class HeadConfig(OptimizerConfig):
     """What the heads look like: shared by both kinds of training."""
 
     enabled: bool = True
@@ -98,7 +98,7 @@ class Heads(Course):
     deterministic: bool
 
 
-class Train(Heads):
+class Train(HeadConfig):
     """Training from random weights."""
 
     backbone: Backbone
@@ -116,7 +116,7 @@ class Train(Heads):
     augment: Augment
 
 
-class Finetune(Heads):
+class Finetune(HeadConfig):
     """Training on a pretrained backbone."""
 
     backbone: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from quickspine.dataset.records.seeds import derive
-from quickspine.params import Heads
+from quickspine.params import HeadConfig
 from quickspine.training.prefetch import ahead
 
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
@@ -50,7 +50,7 @@ def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
         return False
 
 
-def prepare(params: Heads, seed: int) -> Device:
+def prepare(params: HeadConfig, seed: int) -> Device:
     """Set up TensorFlow for one training.
 
     Args:

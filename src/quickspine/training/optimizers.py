@@ -7,17 +7,17 @@ from functools import partial
 
 import keras
 
-from quickspine.params import Course
+from quickspine.params import OptimizerConfig
 from quickspine.training.adam import adam
 from quickspine.training.sgd import sgd
 
 Maker = Callable[[float, int], keras.optimizers.Optimizer]  # of the first rate, and of replicas
-OPTIMIZERS: dict[str, Callable[[Course], Maker]] = {
+OPTIMIZERS: dict[str, Callable[[OptimizerConfig], Maker]] = {
     "adam": lambda params: adam,
     "sgd": lambda params: partial(sgd, momentum=params.momentum),
 }
 
 
-def optimizer(params: Course) -> Maker:
+def optimizer(params: OptimizerConfig) -> Maker:
     """What makes the optimizer of `params.optimizer`, from a learning rate and replicas."""
     return OPTIMIZERS[params.optimizer](params)

@@ -11,7 +11,7 @@ from quickspine.nets.heads.linear import LinearHead
 from quickspine.nets.heads.matched import MatchedHead
 from quickspine.nets.heads.progressive import ProgressiveHead
 from quickspine.nets.heads.spinal import SpinalHead
-from quickspine.params import Heads
+from quickspine.params import HeadConfig
 
 __all__ = [
     "DenseHead",
@@ -23,7 +23,7 @@ __all__ = [
     "build",
 ]
 
-_HEADS: dict[str, Callable[[Heads], tuple[type[HeadLayer], dict[str, Any]]]] = {
+_HEADS: dict[str, Callable[[HeadConfig], tuple[type[HeadLayer], dict[str, Any]]]] = {
     "dense": lambda p: (DenseHead, {"width": p.dense_width}),
     "spinal": lambda p: (SpinalHead, {"width": p.spinal_width, "sub_layers": p.sub_layers}),
     "linear": lambda p: (LinearHead, {}),
@@ -39,7 +39,7 @@ _HEADS: dict[str, Callable[[Heads], tuple[type[HeadLayer], dict[str, Any]]]] = {
 
 
 def build(
-    name: str, params: Heads, classes: int, seed: int, initialisation: str, **more: Any
+    name: str, params: HeadConfig, classes: int, seed: int, initialisation: str, **more: Any
 ) -> HeadLayer:
     """The head `name` as `params` describes it, with the same dropout and norm for every head.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from quickspine.params import Course
+from quickspine.params import OptimizerConfig
 from quickspine.training.schedules.constant import Constant
 from quickspine.training.schedules.cosine import Cosine
 from quickspine.training.schedules.plateau import Plateau
@@ -47,7 +47,7 @@ class Phase:
     seed: int
 
 
-SCHEDULES: dict[str, Callable[[Course, Phase], Schedule]] = {
+SCHEDULES: dict[str, Callable[[OptimizerConfig, Phase], Schedule]] = {
     "constant": lambda params, phase: Constant(phase.peak, phase.warmup),
     "cosine": lambda params, phase: Cosine(phase.peak, phase.epochs * phase.steps, phase.warmup),
     "step": lambda params, phase: Stairs(
@@ -61,7 +61,7 @@ SCHEDULES: dict[str, Callable[[Course, Phase], Schedule]] = {
 
 
 def schedule(
-    params: Course, name: str, peak: float, *, steps: int, epochs: int, seed: int
+    params: OptimizerConfig, name: str, peak: float, *, steps: int, epochs: int, seed: int
 ) -> Schedule:
     """The learning rates of a phase of training, as `params.schedule` wants them.
 
