@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from quickspine.errors import InputError
 from quickspine.params import Params, load
+from quickspine.params.paths import resolve_path
 
 FOLDER = Path("inputs")
 NOTHING = Path("none")  # where a link leads when the params name nothing outside
@@ -58,7 +59,7 @@ def _link(name: str, target: Path | None) -> None:
     if target is None:
         target = NOTHING
     else:
-        target = Path.cwd() / target.expanduser()
+        target = resolve_path(str(target))
         if target.is_relative_to(Path.cwd()):  # the project may be moved or cloned
             target = Path(os.path.relpath(target, FOLDER))
     if link.is_symlink() and link.readlink() == target:

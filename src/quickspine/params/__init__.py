@@ -21,6 +21,7 @@ from quickspine.params.networks import (
     Schedule,
     Train,
 )
+from quickspine.params.paths import project_root, resolve_path
 from quickspine.params.section import MOST_SUB_LAYERS, Section, Seed, twins
 from quickspine.params.tracking import Tracking
 from quickspine.yaml_file import read
@@ -44,6 +45,8 @@ __all__ = [
     "Tracking",
     "Train",
     "load",
+    "project_root",
+    "resolve_path",
 ]
 
 

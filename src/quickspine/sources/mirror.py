@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import httpx
 
 from quickspine.categories import tfds_file
 from quickspine.errors import InputError
+from quickspine.params.paths import resolve_path
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def parse(mirror: str, layout: Layout = BITMAPS) -> Folder | Web:
         return _web(mirror, layout)
     if "://" in mirror:
         raise _wrong(f"{scheme}:// is not supported", scheme + "://…", layout)
-    path = Path(os.path.expanduser(mirror))  # noqa: PTH111 (it never raises)
+    path = resolve_path(mirror)
     return _folder(mirror, path, layout)
 
 

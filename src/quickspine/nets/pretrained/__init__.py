@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from quickspine.nets.pretrained import catalogue
+from quickspine.params.paths import resolve_path
 
 if TYPE_CHECKING:
     import keras
@@ -51,5 +52,7 @@ def build(name: str, weights: str, image_size: int) -> keras.Model:
     """
     catalogue.check(name, weights, image_size)
     module = importlib.import_module(f"quickspine.nets.pretrained.{catalogue.find(name).module}")
+    if weights not in (catalogue.IMAGENET, catalogue.NONE):
+        weights = str(resolve_path(weights))
     model: keras.Model = module.build(name, weights, image_size)
     return model

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from quickspine.errors import InputError
+from quickspine.params.paths import resolve_path
 
 IMAGENET, NONE = "imagenet", "none"  # what finetune.weights can be besides a path
 KERAS_FILES = (".weights.h5", ".h5")
@@ -130,7 +131,7 @@ def check(name: str, weights: str, image_size: int) -> None:
     elif weights != NONE:
         endings = " or ".join(backbone.files)
         offer = f"imagenet, none, or the path of a {endings} file"
-        if not Path(weights).is_file():
+        if not resolve_path(weights).is_file():
             raise InputError(f"finetune.weights: no such file {weights!r}; give {offer}")
         if not weights.endswith(backbone.files):
             raise InputError(f"finetune.weights: {weights!r} ends in none of {endings}")

@@ -1,0 +1,82 @@
+"""Paths in params.yaml mean the same in every stage, and in DVC's temporary copies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from quickspine import inputs
+from quickspine.errors import InputError
+from quickspine.nets import pretrained
+from quickspine.params.paths import project_root, resolve_path
+from quickspine.sources import mirror
+from tests.conftest import MakeParams
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project below another one, whose DVC_ROOT is set; the current folder."""
+    root = tmp_path / "outer" / "project"
+    root.mkdir(parents=True)
+    (tmp_path / "outer" / ".dvc").mkdir()
+    (root / "dvc.yaml").touch()
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "outer"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(root)
+    return root
+
+
+def copy_for_experiment(root: Path) -> Path:
+    copy = root / ".dvc/tmp/exps/tmpabc"
+    copy.mkdir(parents=True)
+    (copy / "dvc.yaml").touch()
+    return copy
+
+
+def test_the_nearest_project_is_the_root_and_of_a_copy_the_original(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert project_root() == project
+    (project / "docs").mkdir()
+    monkeypatch.chdir("docs")
+    assert project_root() == project
+    monkeypatch.chdir(copy_for_experiment(project))
+    assert project_root() == project
+    monkeypatch.chdir("/")
+    assert project_root() == Path("/")
+
+
+@pytest.mark.parametrize(
+    ("text", "path"), [("~/a b", "{home}/a b"), ("a/../b", "{root}/a/../b"), ("/x", "/x")]
+)
+def test_tilde_and_relative_paths_start_in_the_same_place_everywhere(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, path: str
+) -> None:
+    expected = Path(path.format(home=tmp_path / "home", root=project))
+    assert resolve_path(text) == expected
+    monkeypatch.chdir(copy_for_experiment(project))
+    assert resolve_path(text) == expected
+
+
+@pytest.mark.parametrize("place", ["given/{}", "~/given/{}"])
+def test_mirror_weights_and_links_are_found_from_a_copy(
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_params: MakeParams,
+    place: str,
+) -> None:
+    base = tmp_path / "home" if place.startswith("~") else project
+    (base / "given").mkdir(parents=True)
+    (base / "given" / "cat.npy").touch()
+    (base / "given" / "weights.h5").touch()
+    folder, weights = place.format(""), place.format("weights.h5")
+    monkeypatch.chdir(copy_for_experiment(project))
+    assert mirror.parse(folder).path("cat") == base / "given" / "cat.npy"  # type: ignore[union-attr]
+    pretrained.check("MobileNetV2", weights, 64)
+    with pytest.raises(InputError, match=r"finetune\.weights: no such file"):
+        pretrained.check("MobileNetV2", f"x{weights}", 64)
+    params = make_params({"data.source": "folder", "data.folder": folder})
+    inputs.link_data(params)
+    assert Path("inputs/data").resolve() == base / "given"
