@@ -45,7 +45,6 @@ class MirrorServer:
         ranges: whether it knows Range requests.
         etags: whether it sends strong ETags (of the content).
         if_range: whether it knows If-Range; one that does not sends the range of any version.
-        dated: whether it sends Last-Modified.
         sized: whether it says how long a whole answer is; otherwise it sends chunks.
         tls: to serve https with.
 
@@ -68,12 +67,11 @@ class MirrorServer:
         ranges: bool = True,
         etags: bool = True,
         if_range: bool = True,
-        dated: bool = True,
         sized: bool = True,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.folder, self.ranges, self.etags, self.if_range = folder, ranges, etags, if_range
-        self.dated, self.sized = dated, sized
+        self.sized = sized
         self.bytes_sent = 0
         self.requests: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
@@ -156,8 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         etag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
         if mirror.etags:
             headers["ETag"] = etag
-        if mirror.dated:
-            headers["Last-Modified"] = self.date_time_string(int(place.stat().st_mtime))
+        headers["Last-Modified"] = self.date_time_string(int(place.stat().st_mtime))
         wanted = self.headers.get("If-Range", "") if mirror.if_range else ""
         current = wanted in ("", headers.get("ETag"), headers.get("Last-Modified"))
         if match and mirror.ranges and current:

@@ -279,8 +279,7 @@ def test_a_full_disk_at_the_end_costs_no_download(
         subprocess.run(("mount", "-o", "remount,size=2m", "data"), check=True)
         server.requests.clear()
         sources.fetch(data, Path("data/raw"))
-        last = 127 + rows * npy.ROW
         for name in names:
-            assert server.asked(f"{name}.npy")[-1] == f"bytes={last}-{last}"
+            assert server.asked(f"{name}.npy")[-1] == "bytes=0-127"  # a look at the header
             whole = Path("mirror", "numpy_bitmap", f"{name}.npy").read_bytes()
             assert Path("data/raw", f"{name}.npy").read_bytes() == whole

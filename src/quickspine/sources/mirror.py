@@ -39,64 +39,64 @@ def file_name(category: str, layout: Layout = BITMAPS) -> str:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that holds a file a category."""
+    """A folder that holds a file a category, under Google's name or the one a download has."""
 
     folder: Path
     shown: str  # the folder as the params name it, for messages and manifests
     layout: Layout = BITMAPS
 
     def path(self, category: str) -> Path:
-        """The category's file, there or not."""
-        return self.folder / file_name(category, self.layout)
+        """The category's file, whether or not it exists."""
+        exact = self.folder / file_name(category, self.layout)
+        return exact if exact.is_file() else self._downloads.get(_plain(category), exact)
 
     def url(self, category: str) -> str:
         """The category's file for messages and manifests."""
-        if self.shown.lower().startswith("file:"):
-            return f"{self.shown}/{quote(file_name(category, self.layout))}"
-        return f"{self.shown}/{file_name(category, self.layout)}"
+        name = self.path(category).name
+        return f"{self.shown}/{quote(name) if self.shown.lower().startswith('file:') else name}"
+
+    def request_url(self, category: str) -> str:
+        """The category's path, to read from."""
+        return str(self.path(category))
+
+    @functools.cached_property
+    def _downloads(self) -> dict[str, Path]:
+        """The files by category: `full_numpy_bitmap_ice%20cream.npy` is that of "ice cream".
+
+        Browsers and curl name them so after the object `full/numpy_bitmap/ice cream.npy`.
+        """
+        prefix = _plain(f"{self.layout.path}/")
+        paths = sorted(self.folder.glob(f"*{self.layout.ending}"), reverse=True)
+        return {_plain(path.stem).removeprefix(prefix): path for path in paths}
 
 
 @dataclass(frozen=True)
 class Web:
     """An http(s) place that holds a file a category; credentials are kept apart."""
 
-    base: str  # without user, password and query
+    shown: str  # the base URL without user, password and query
     query: str = ""
     auth: tuple[str, str] | None = None
     layout: Layout = BITMAPS
 
-    @property
-    def shown(self) -> str:
-        """The place for messages and manifests, without what may be secret."""
-        return self.base
-
     def url(self, category: str) -> str:
         """The category's URL for messages and manifests."""
-        return f"{self.base}/{quote(category, safe='')}{self.layout.ending}"
+        return f"{self.shown}/{quote(category, safe='')}{self.layout.ending}"
 
     def request_url(self, category: str) -> str:
-        """The category's URL to ask for; its query may be a secret, so it is never printed."""
+        """The category's URL to request; its query may be a secret, so it is never printed."""
         return self.url(category) + (f"?{self.query}" if self.query else "")
 
 
-@dataclass(frozen=True)
-class Published:
-    """What is known of one of Google's files."""
-
-    size: int  # bytes
-    sha256: str
+Place = Folder | Web
 
 
-def parse(mirror: str, layout: Layout = BITMAPS) -> Folder | Web:
+def parse(mirror: str, layout: Layout = BITMAPS) -> Place:
     """Read `data.mirror`: an http(s) or file:// URL, or a folder.
 
-    Args:
-        mirror: as the params have it.
-        layout: which of its files are meant.
-
     Returns:
-        A folder in its final layout (`full/numpy_bitmap/` inside it where there is one), or a
-        web place as named: `settle` finds its layout.
+        A folder that holds the files of `layout`, or a web place as named: `settle` finds its
+        folder.
 
     Raises:
         InputError: for other schemes, a malformed URL, or a folder without drawings.
@@ -113,16 +113,16 @@ def parse(mirror: str, layout: Layout = BITMAPS) -> Folder | Web:
 
 
 def settle(web: Web, categories: Sequence[str], status: Callable[[str], int]) -> Web:
-    """Find where below a web mirror the files are: `full/numpy_bitmap/`, or the mirror itself.
+    """Find the folder of a web mirror that has the files: `full/numpy_bitmap/`, or itself.
 
     Args:
-        web: the mirror as named; one that ends so is used as it is.
+        web: the mirror as named; one that ends in `numpy_bitmap` is used as it is.
         categories: the names to look for, in order; the first few are enough.
         status: the HTTP status of a URL; raises where the server does not answer at all.
     """
     places = [web]
-    if not web.base.endswith("/" + web.layout.path.rpartition("/")[2]):
-        places.insert(0, replace(web, base=f"{web.base}/{web.layout.path}"))
+    if not web.shown.endswith("/" + web.layout.path.rpartition("/")[2]):
+        places.insert(0, replace(web, shown=f"{web.shown}/{web.layout.path}"))
     for category in categories[:PROBED]:
         for place in places:
             if status(place.request_url(category)) not in ABSENT:
@@ -130,14 +130,10 @@ def settle(web: Web, categories: Sequence[str], status: Callable[[str], int]) ->
     return places[0]
 
 
-def published(url: str, google: str = GOOGLE) -> Published | None:
-    """What Google published of the whole file at `url`; None where `url` is not Google's.
+def published(url: str, google: str = GOOGLE) -> tuple[int, str] | None:
+    """Size and sha256 that Google published of the whole file at `url`; None where not Google's.
 
     Other mirrors may hold parts of Google's files: their sizes and digests may differ.
-
-    Args:
-        url: of a category's file.
-        google: the place whose files are Google's own.
     """
     asked, own = urlsplit(url), urlsplit(google)
     folder, _, name = asked.path.rpartition("/")
@@ -147,11 +143,11 @@ def published(url: str, google: str = GOOGLE) -> Published | None:
 
 
 @functools.cache
-def _checksums() -> dict[str, Published]:
-    """File name to what tensorflow-datasets recorded of it: url, size, sha256, quoted name."""
+def _checksums() -> dict[str, tuple[int, str]]:
+    """File name to size and sha256, as tensorflow-datasets recorded them."""
     text = tfds_file("datasets/quickdraw_bitmap/checksums.tsv").read_text(encoding="utf-8")
     rows = [line.split("\t") for line in text.splitlines() if line]
-    return {url.rpartition("/")[2]: Published(int(size), sha) for url, size, sha, _ in rows}
+    return {url.rpartition("/")[2]: (int(size), sha256) for url, size, sha256, _ in rows}
 
 
 def _wrong(problem: str, received: str, layout: Layout) -> InputError:
@@ -176,8 +172,7 @@ def _web(mirror: str, layout: Layout) -> Web:
     netloc = host if port is None else f"{host}:{port}"
     base = urlunsplit((parts.scheme.lower(), netloc, parts.path.rstrip("/"), "", ""))
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    auth = (user, password) if user or password else None
-    return Web(base, parts.query, auth, layout)
+    return Web(base, parts.query, (user, password) if user or password else None, layout)
 
 
 def _file_url_path(mirror: str, layout: Layout) -> Path:
@@ -196,8 +191,9 @@ def _folder(mirror: str, path: Path, layout: Layout) -> Folder:
     shown = mirror.rstrip("/")
     if not path.is_dir():
         raise _wrong("no such folder", repr(mirror), layout)
-    if (path / layout.path).is_dir():
-        return Folder(path / layout.path, f"{shown}/{layout.path}", layout)
+    for inner in (layout.path, layout.path.rpartition("/")[2]):
+        if (path / inner).is_dir():
+            return Folder(path / inner, f"{shown}/{inner}", layout)
     try:
         if any(path.glob(f"*{layout.ending}")):
             return Folder(path, shown, layout)
@@ -205,3 +201,8 @@ def _folder(mirror: str, path: Path, layout: Layout) -> Folder:
         problem = f"a folder that cannot be read ({error.strerror})"
         raise _wrong(problem, repr(mirror), layout) from None
     raise _wrong("a folder without drawings", repr(mirror), layout)
+
+
+def _plain(name: str) -> str:
+    """A file's name without quoting, case, and the difference between separators."""
+    return unquote(name).replace("/", " ").replace("_", " ").replace("+", " ").casefold()

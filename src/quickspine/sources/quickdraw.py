@@ -6,23 +6,30 @@ white strokes on black. Of a file of 90 to 250 MB only the header and the drawin
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import sys
 import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
 
 from quickspine import files
 from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.sources import Collection, Fetched, mirror
-from quickspine.sources.at_once import Advance, every
-from quickspine.sources.download import Session
-from quickspine.sources.partial import Partial
-from quickspine.sources.reply import DownloadError
-from quickspine.sources.resume import Download, Take
+from quickspine.sources.download import (
+    DownloadError,
+    FolderSession,
+    Session,
+    TransientError,
+    connect,
+    peek,
+)
+from quickspine.sources.npy_prefix import NpyPrefix, TooFewError
 from quickspine.sources.storage import npy
-from quickspine.sources.wanted import check_published, look, plan, read
 from quickspine.space import naming, need_space
 
 SYNTHETIC = False
@@ -31,13 +38,16 @@ ATTRIBUTION = (
     "The Quick, Draw! Dataset, made available by Google, Inc. "
     "(https://github.com/googlecreativelab/quickdraw-dataset)"
 )
+WORKERS = 8  # categories at once
+
+T = TypeVar("T")
 
 
 def fetch(data: Data, folder: Path) -> Collection:
     """Write the first `data.drawings_per_category` drawings of each category into `folder`.
 
-    Of a web mirror, what came so far is kept under `quickspine.files.STATE` until all is there,
-    and the next try asks for the rest.
+    What comes from a web mirror is kept under `quickspine.files.STATE` until all is there, and
+    the next try asks for the rest.
 
     Returns:
         One `Fetched` a category, in the order of `data.categories`; `<category>.npy` holds uint8
@@ -56,83 +66,124 @@ def fetch(data: Data, folder: Path) -> Collection:
         flush=True,
     )
     if isinstance(place, mirror.Folder):
-        return Collection(_from_folder(data, place, folder))
+        return Collection(_fetch(data, place, folder, folder))
     kept = files.STATE / "downloads"
     with files.lock("downloads"), naming(kept, "what came so far is kept"):
-        return Collection(_from_web(data, place, kept, folder))
+        kept.mkdir(parents=True, exist_ok=True)
+        entries = _fetch(data, place, kept, folder)
+        shutil.rmtree(kept)
+    return Collection(entries)
 
 
-def _from_folder(data: Data, place: mirror.Folder, folder: Path) -> list[Fetched]:
-    def judged(category: str) -> Take:
-        return look(place.path(category), plan(data, place.url(category)))
-
-    def copy(category: str, take: Take, advance: Advance) -> Fetched:
-        target = folder / mirror.file_name(category)
-        with files.whole_file(target) as partial, partial.open("wb") as out:
-            head = npy.header(take.body // npy.ROW)
-            out.write(head)
-            hasher = hashlib.sha256(head)  # of what is written: it is not read again for that
-            for chunk in read(place.path(category), take):
-                out.write(chunk)
-                hasher.update(chunk)
-                advance(len(chunk))
-        return _fetched(category, place.url(category), target, take, hasher.hexdigest())
-
-    return every(
-        data, place, judged, copy, lambda need: _need(folder.parent, need), threading.Event()
-    )
-
-
-def _need(place: Path, size: int) -> None:
-    need_space(place, size, "lower data.drawings_per_category, or ask for fewer data.categories")
-
-
-def _from_web(data: Data, named: mirror.Web, kept: Path, folder: Path) -> list[Fetched]:
-    kept.mkdir(parents=True, exist_ok=True)
-    with Session(named.auth, secure=named.base.startswith("https:")) as session:
-        try:
-            place = mirror.settle(named, data.categories, session.status)
-        except DownloadError as error:
-            raise InputError(
-                f"data.mirror: no answer from {named.shown} when looking for "
-                f"{data.categories[0]} ({error}); check the network, or set data.mirror to "
-                "another URL or a folder"
-            ) from None
-        downloads = {}
-        for category in data.categories:
-            name = f"{mirror.file_name(category)}-{files.digest(place.url(category))[:16]}"
-            partial = Partial(kept / name, reserve=len(npy.header(1)))
-            judge = plan(data, place.url(category))
-            downloads[category] = Download(session, place.request_url(category), partial, judge)
-
-        def complete(category: str, _: Take, advance: Advance) -> Fetched:
-            partial = downloads[category].partial
-            take = downloads[category].run(advance)
-            check_published(place.url(category), partial, take)
-            partial.seal(npy.header(take.body // npy.ROW))
-            sha256 = files.sha256(partial.body)
-            return _fetched(category, place.url(category), partial.body, take, sha256)
-
-        def check(need: int) -> None:
-            here = sum(download.partial.have for download in downloads.values())
-            _need(kept, need - here)
-            if folder.stat().st_dev != kept.stat().st_dev:
-                _need(folder.parent, need)
-
-        entries = every(
-            data, place, lambda name: downloads[name].look(), complete, check, session.stop
-        )
+def _fetch(data: Data, place: mirror.Place, kept: Path, folder: Path) -> list[Fetched]:
+    """Read the first drawings of each category into `kept`, then put them into `folder`."""
     same_disk = folder.stat().st_dev == kept.stat().st_dev
-    for category in data.categories:
-        body, target = downloads[category].partial.body, folder / mirror.file_name(category)
+    with connect(place) as session:
+        place = find_layout(session, place, data)
+        names = data.categories
+        wanted = {name: NpyPrefix(data, place, name, kept, session) for name in names}
+        gather(lambda name: wanted[name].look(), names, place, session.stop)
+        total = sum(each.body for each in wanted.values())
+        remedy = "lower data.drawings_per_category, or ask for fewer data.categories"
+        need_space(kept, total - sum(each.have for each in wanted.values()), remedy)
+        if not same_disk:
+            need_space(folder.parent, total, remedy)
+        busy = threading.Lock()
+        interval = 0.1 if sys.stderr.isatty() else 10.0  # seconds between two lines of a log
+        with tqdm(
+            total=total, desc="fetch", unit="B", unit_scale=True, mininterval=interval
+        ) as bar:
+
+            def take(name: str) -> Fetched:
+                each = wanted[name]
+                each.take(advance)
+                size, sha256 = each.target.stat().st_size, files.sha256(each.target)
+                return Fetched(name, mirror.file_name(name), each.url, each.rows, size, sha256)
+
+            def advance(size: int) -> None:
+                with busy:
+                    bar.update(size)
+
+            entries = gather(take, names, place, session.stop)
+    for entry in entries:
+        came, target = wanted[entry.category].target, folder / entry.file
         if same_disk:
-            body.rename(target)
+            came.rename(target)
         else:  # a full disk there then costs no download
-            shutil.copyfile(body, target)
-    shutil.rmtree(kept)
+            shutil.copyfile(came, target)
     return entries
 
 
-def _fetched(category: str, url: str, path: Path, take: Take, sha256: str) -> Fetched:
-    name, rows = mirror.file_name(category), take.body // npy.ROW
-    return Fetched(category, name, url, rows, path.stat().st_size, sha256)
+def find_layout(session: Session | FolderSession, place: mirror.Place, data: Data) -> mirror.Place:
+    """Find the folder of a web mirror that holds the files.
+
+    Raises:
+        InputError: if the server does not answer.
+    """
+
+    def status(url: str) -> int:
+        try:
+            peek(session, url)
+        except DownloadError as error:
+            if error.status is None:
+                raise
+            return error.status
+        return 200
+
+    if isinstance(place, mirror.Folder):
+        return place
+    try:
+        return mirror.settle(place, data.categories, status)
+    except DownloadError as error:
+        raise InputError(
+            f"data.mirror: no answer from {place.shown} when looking for {data.categories[0]} "
+            f"({error}); check the network, or set data.mirror to another URL or a folder"
+        ) from None
+
+
+def gather(
+    work: Callable[[str], T], names: Sequence[str], place: mirror.Place, stop: threading.Event
+) -> list[T]:
+    """Call `work` for every category, some at once; then raise one error for all that failed.
+
+    Where another exception, or a signal, ends this early, `stop` ends the other threads.
+    """
+
+    def one(name: str) -> T | InputError:
+        try:
+            return work(name)
+        except InputError as error:
+            return error
+        except DownloadError as error:
+            return InputError(f"{place.url(name)}: {error}; {_remedy(error)}")
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        try:
+            results = dict(zip(names, pool.map(one, names), strict=True))
+        except BaseException:
+            stop.set()
+            raise
+    failed = {name: error for name, error in results.items() if isinstance(error, InputError)}
+    if failed:
+        raise summarize(failed, len(names), place)
+    return [result for result in results.values() if not isinstance(result, InputError)]
+
+
+def _remedy(error: DownloadError) -> str:
+    if error.status in mirror.ABSENT:
+        return "check data.mirror, or take the category out of data.categories"
+    if not isinstance(error, TransientError):  # it will be the same the next time
+        return "check data.mirror, or set it to another one"
+    return "run it again (what came so far is kept), or set data.mirror to another one"
+
+
+def summarize(failed: Mapping[str, InputError], count: int, place: mirror.Place) -> InputError:
+    """One error for all categories, of `count`, that cannot be had."""
+    lines = [f"{name}: {error}" for name, error in failed.items()]
+    if len(lines) == 1:
+        return InputError(lines[0])
+    few = [error.rows for error in failed.values() if isinstance(error, TooFewError)]
+    if len(few) > 1 and min(few):
+        lines.append(f"data.drawings_per_category: {min(few)} would do for all of them")
+    first = f"data.categories: {len(failed)} of {count} cannot be had from {place.shown}"
+    return InputError("\n  ".join([first, *lines]))

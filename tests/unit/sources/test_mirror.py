@@ -22,17 +22,12 @@ def web(named: str) -> mirror.Web:
 
 
 @given(st.text(max_size=60))
-def test_no_category_names_a_file_elsewhere(category: str) -> None:
+def test_no_category_names_a_file_or_url_elsewhere(category: str) -> None:
     name = mirror.file_name(category)
     assert Path("folder", name).parent == Path("folder")
     assert name not in (".", "..")
     assert "\0" not in name
-
-
-@given(st.text(max_size=60))
-def test_no_category_leaves_the_url(category: str) -> None:
-    url = mirror.Web("http://host/base").request_url(category)
-    last = url.removeprefix("http://host/base/")
+    last = mirror.Web("http://host/base").request_url(category).removeprefix("http://host/base/")
     assert last.endswith(".npy")
     assert not set(last) & set("/\\?#@: ")
 
@@ -42,14 +37,22 @@ def test_every_known_category_keeps_its_name_on_disk() -> None:
         assert mirror.file_name(name) == f"{name}.npy"
 
 
-def test_google_s_layout_is_quoted() -> None:
+def test_google_s_layout_is_quoted_and_its_digests_are_for_its_own_files_only() -> None:
     place = mirror.settle(web(DEFAULT), ["The Mona Lisa"], lambda _: 200)
-    assert place.url("The Mona Lisa") == f"{DEFAULT}/full/numpy_bitmap/The%20Mona%20Lisa.npy"
-    assert place.url("t-shirt") == f"{mirror.GOOGLE}/t-shirt.npy"
+    url = place.url("The Mona Lisa")
+    assert url == f"{mirror.GOOGLE}/The%20Mona%20Lisa.npy"
+    size, sha256 = mirror.published(url) or (0, "")
+    assert size == 95_164_352
+    assert sha256.startswith("fb4e1174")
+    for name in categories.quickdraw():
+        assert mirror.published(place.url(name)) is not None
+        assert mirror.published(mirror.Web("http://localhost/full/numpy_bitmap").url(name)) is None
+    assert mirror.published(f"{mirror.GOOGLE}/no such thing.npy") is None
+    assert mirror.published("https://storage.googleapis.com/another_bucket/cat.npy") is None
 
 
 @pytest.mark.parametrize(
-    ("named", "present", "base"),
+    ("named", "present", "shown"),
     [
         ("http://host", "http://host/full/numpy_bitmap/", "http://host/full/numpy_bitmap"),
         ("http://host/a/", "http://host/a/c", "http://host/a"),
@@ -59,21 +62,20 @@ def test_google_s_layout_is_quoted() -> None:
         ("http://[::1]:81/a", "http://[::1]:81/a/c", "http://[::1]:81/a"),
     ],
 )
-def test_a_web_mirror_may_name_the_root_or_the_folder(named: str, present: str, base: str) -> None:
+def test_a_web_mirror_may_name_the_root_or_the_folder(named: str, present: str, shown: str) -> None:
     asked = []
 
     def status(url: str) -> int:
         asked.append(url)
         return 200 if url.startswith(present) and "cat" in url else 404
 
-    place = mirror.settle(web(named), ["dog", "cat"], status)
-    assert place.base == base
+    assert mirror.settle(web(named), ["dog", "cat"], status).shown == shown
     assert len(asked) <= 4
 
 
 def test_a_server_in_trouble_is_not_taken_for_an_absent_file() -> None:
     place = mirror.settle(web("http://host"), ["cat"], lambda url: 503 if "full" in url else 200)
-    assert place.base == "http://host/full/numpy_bitmap"
+    assert place.shown == "http://host/full/numpy_bitmap"
 
 
 def test_credentials_travel_but_are_never_shown() -> None:
@@ -106,12 +108,15 @@ def test_what_names_no_mirror_is_refused(named: str) -> None:
     assert "secret" not in str(got.value)
 
 
-def test_a_folder_may_be_the_root_or_hold_the_files(tmp_path: Path) -> None:
+def test_a_folder_may_be_the_root_or_hold_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "a mirror"))
     inner = tmp_path / "a mirror" / mirror.LAYOUT
     inner.mkdir(parents=True)
     (inner / "ice cream.npy").touch()
     root = tmp_path / "a mirror"
-    named = [root, f"{root}/", root.as_uri(), f"{root.as_uri()}/", inner, inner.as_uri()]
+    named = [root, f"{root}/", root.as_uri(), f"{root.as_uri()}/", inner, inner.as_uri(), "~"]
     named.append(root.as_uri().replace("file:///", "file://localhost/"))
     named.append(root.as_uri().replace("file:///", "file:/"))
     for name in map(str, named):
@@ -121,32 +126,9 @@ def test_a_folder_may_be_the_root_or_hold_the_files(tmp_path: Path) -> None:
         assert place.url("ice cream").startswith(name.rstrip("/"))
 
 
-def test_a_folder_of_the_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "cat.npy").touch()
-    place = mirror.parse("~")
-    assert isinstance(place, mirror.Folder)
-    assert place.folder == tmp_path
-
-
 def test_a_folder_without_drawings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="without drawings"):
         mirror.parse(str(tmp_path))
     (tmp_path / "cat.npy").touch()
     with pytest.raises(InputError, match="no such folder"):
         mirror.parse(str(tmp_path / "cat.npy"))
-
-
-def test_only_google_s_own_files_have_published_digests() -> None:
-    known = mirror.published(f"{mirror.GOOGLE}/The%20Mona%20Lisa.npy")
-    assert known is not None
-    assert known.size == 95_164_352
-    assert known.sha256.startswith("fb4e1174")
-    for name in categories.quickdraw():
-        url = mirror.Web(mirror.GOOGLE).url(name)
-        assert mirror.published(url) is not None
-        assert mirror.published(mirror.Web("http://localhost/full/numpy_bitmap").url(name)) is None
-    assert mirror.published(f"{mirror.GOOGLE}/no such thing.npy") is None
-    assert mirror.published("https://storage.googleapis.com/another_bucket/cat.npy") is None
-    other = "http://localhost:1/x"
-    assert mirror.published(f"{other}/cat.npy", google=other) is not None

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.sources import Collection, strokes
+from quickspine.sources.download import DownloadError
 from quickspine.sources.rasteriser import rasterise
-from quickspine.sources.reply import DownloadError
 from quickspine.sources.strokes import reading
 from quickspine.sources.strokes.ndjson import LineError, parse
 from tests.mirror_server import Fault, MirrorServer

@@ -9,11 +9,8 @@ over, since Google has none. A line that is no drawing is refused: the file is d
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,13 +21,11 @@ from quickspine.errors import InputError
 from quickspine.parallel import Stop, by_processes, cores, go_on
 from quickspine.params import Data
 from quickspine.sources import Collection, Fetched, mirror, quickdraw
-from quickspine.sources.at_once import WORKERS
-from quickspine.sources.download import Session
+from quickspine.sources.download import DownloadError, connect, peek
 from quickspine.sources.rasteriser import rasterise
-from quickspine.sources.reply import DownloadError
 from quickspine.sources.storage.writing import Rows, entry
 from quickspine.sources.strokes.ndjson import LineError, Strokes, parse
-from quickspine.sources.strokes.reading import FileReader, Reader, WebReader, lines
+from quickspine.sources.strokes.reading import RangeReader, Reader, lines
 from quickspine.space import need_space
 
 SYNTHETIC = False
@@ -41,7 +36,7 @@ SIDE = 28  # pixels, where data.image_size is null
 _BLOCK = 1 << 24  # bytes of bitmaps drawn at once at most: bounds memory
 _ALONE = 2000  # up to so many drawings, starting processes takes longer than it saves
 
-Place = mirror.Folder | mirror.Web
+Place = mirror.Place
 
 
 @dataclass(frozen=True)
@@ -98,9 +93,9 @@ def fetch(data: Data, folder: Path) -> Collection:
         for result in results:
             bar.update()
             done.append(result)
-    problems = {each.category: each.problem for each in done if each.problem}
+    problems = {each.category: InputError(each.problem) for each in done if each.problem}
     if problems:
-        raise _summary(count, problems, place)
+        raise quickdraw.summarize(problems, count, place)
     if empty := sum(each.empty for each in done):
         print(f"fetch: {empty:,} drawings without a point passed over", file=sys.stderr)
     return Collection([cast(Fetched, each.fetched) for each in done], (side, side, 1))
@@ -108,45 +103,18 @@ def fetch(data: Data, folder: Path) -> Collection:
 
 def _found(data: Data, place: Place) -> Place:
     """The place in its final layout, once every category's file was seen there."""
-    if isinstance(place, mirror.Folder):
-        folder = place
-        absent = [name for name in data.categories if not folder.path(name).is_file()]
-        statuses = dict.fromkeys(absent, "no such file")
-    else:
-        with _session(place) as session:
-            try:
-                place = mirror.settle(place, data.categories, session.status)
-                ask = partial(_status, session, place)
-                with ThreadPoolExecutor(WORKERS) as pool:
-                    answers = zip(data.categories, pool.map(ask, data.categories), strict=True)
-                    statuses = {name: f"HTTP {status}" for name, status in answers if status >= 400}
-            except DownloadError as error:
-                raise InputError(
-                    f"data.mirror: no answer from {place.shown} ({error}); check the network, or "
-                    "set data.mirror to another URL or a folder"
-                ) from None
-    if statuses:
-        remedy = "check data.mirror, or take the category out of data.categories"
-        problems = {name: f"{place.url(name)}: {told}; {remedy}" for name, told in statuses.items()}
-        raise _summary(len(data.categories), problems, place)
-    return place
-
-
-def _status(session: Session, place: mirror.Web, category: str) -> int:
-    return session.status(place.request_url(category))
-
-
-def _session(place: mirror.Web) -> Session:
-    return Session(place.auth, secure=place.base.startswith("https:"))
+    with connect(place) as session:
+        settled = quickdraw.find_layout(session, place, data)
+        urls = {name: settled.request_url(name) for name in data.categories}
+        quickdraw.gather(
+            lambda name: peek(session, urls[name]), data.categories, settled, session.stop
+        )
+    return settled
 
 
 def _render(job: _Job, stop: Stop) -> _Done:
-    if isinstance(job.place, mirror.Folder):
-        return _told(job, FileReader(job.place.path(job.category)), stop)
-    with _session(job.place) as session:
-        session.stop = cast(Any, stop)  # so that waiting for a server ends too
-        reader = WebReader(session, job.place.request_url(job.category))
-        return _told(job, reader, stop)
+    with connect(job.place, cast(Any, stop)) as session:
+        return _told(job, RangeReader(session, job.place.request_url(job.category)), stop)
 
 
 def _told(job: _Job, reader: Reader, stop: Stop) -> _Done:
@@ -204,12 +172,3 @@ def _parsed(line: bytes, number: int, job: _Job) -> Strokes:
         return parse(line, job.category, job.data.strokes == "raw")
     except LineError as error:
         raise LineError(f"line {number}: {error}") from None
-
-
-def _summary(count: int, problems: dict[str, str], place: Place) -> InputError:
-    told: Callable[[tuple[str, str]], str] = ": ".join
-    listed = [told(item) for item in problems.items()]
-    if len(listed) == 1:
-        return InputError(listed[0])
-    first = f"data.categories: {len(listed)} of {count} cannot be had from {place.shown}"
-    return InputError("\n  ".join([first, *listed]))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Protocol
 
-from quickspine.sources.download import Session
-from quickspine.sources.reply import DownloadError, Version
+from quickspine.sources.download import DownloadError, FolderSession, Session, Version
 
 FIRST = 1 << 14  # bytes asked for before it is known how long lines are
 MOST = 1 << 20  # bytes asked for at once
@@ -18,67 +16,38 @@ class Reader(Protocol):
     """A file that is read from its start on."""
 
     def read(self, size: int) -> bytes:
-        """The next bytes, `size` at most; none at its end.
+        """Return the next bytes, at most `size`; none at its end.
 
         Raises:
             DownloadError: if it cannot be had.
         """
 
 
-class FileReader:
-    """Reads a file on disk."""
+class RangeReader:
+    """Reads a file of a mirror by ranges, each requested again after a fault that may pass."""
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._at = path, 0
-
-    def read(self, size: int) -> bytes:
-        """The next bytes."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._at)
-                content = file.read(size)
-        except FileNotFoundError:
-            raise DownloadError("no such file", status=404) from None
-        except OSError as error:
-            raise DownloadError(f"cannot be read ({error.strerror})", status=403) from None
-        self._at += len(content)
-        return content
-
-
-class WebReader:
-    """Reads a file by requests for ranges, each repeated after a fault that may pass."""
-
-    def __init__(self, session: Session, url: str) -> None:
+    def __init__(self, session: Session | FolderSession, url: str) -> None:
         self._session, self._url = session, url
-        self._at, self._known = 0, Version()
-        self._whole = False  # whether the server sends all from the start, whatever is asked for
+        self._at = 0
+        self._known: Version | None = None
+        self._ranged = True
 
     def read(self, size: int) -> bytes:
-        """The next bytes."""
-        if self._known.size is not None and self._at >= self._known.size:
+        """Return the next bytes."""
+        if self._known and self._known.size is not None and self._at >= self._known.size:
             return b""
-        if self._whole:  # as much again as was sent before: so all in all twice what is needed
+        if not self._ranged:  # as much again as was sent before: in all at most twice the need
             size = max(size, self._at)
         content = self._session.retry(lambda: self._ask(size))
         self._at += len(content)
         return content
 
     def _ask(self, size: int) -> bytes:
-        start, stop = self._at, self._at + size
-        known = self._known if start else None
+        start = self._at
         try:
-            with self._session.get(self._url, start, stop, known) as reply:
-                if known and reply.version.contradicts(known):
-                    raise DownloadError("the file there changed while it was fetched")
-                self._known = reply.version
-                self._whole = self._whole or reply.start != start
-                at, pieces = reply.start, list[bytes]()
-                for chunk in reply.chunks:
-                    pieces.append(chunk[max(0, start - at) : stop - at])
-                    at += len(chunk)
-                    if at >= stop:
-                        break
-                return b"".join(pieces)
+            with self._session.get(self._url, start, start + size, self._known) as reply:
+                self._known, self._ranged = reply.version, reply.ranged
+                return b"".join(reply.chunks)
         except DownloadError as error:
             if error.status == 416 and start:  # it ends here; the server had not said where
                 return b""
