@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in words: the key, what was received, what would do."""
+"""Turn pydantic's errors into lines that name the key, what was received, and what would do."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ MAX_SHOWN = 20  # lines of an error, or categories in one: a whole file of them 
 
 
 def explained(details: list[ErrorDetails], model: type[BaseModel]) -> list[str]:
-    """How many are wrong, and then a line each; of many, the first `MAX_SHOWN`."""
-    details = _heard(details)
+    """Describe how many values are wrong, then each in a line, `MAX_SHOWN` at most."""
+    details = _without_repeats(details)
     lines = [_explain(detail, model) for detail in details[:MAX_SHOWN]]
     if len(details) > MAX_SHOWN:
         lines.append(f"and {len(details) - MAX_SHOWN} more")
     return [f"{len(details)} wrong", *lines]
 
 
-def _heard(details: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Without "too short" about a list whose entries are wrong: pydantic counts the right ones."""
+def _without_repeats(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Drop "too short" of a list whose entries are wrong: pydantic counts the right ones only."""
     parents = {detail["loc"][:-1] for detail in details}
     return [d for d in details if d["type"] != "too_short" or d["loc"] not in parents]
 
 
 def shown(value: Any) -> str:
-    """A value as it stands in the file, without users and passwords, cut where it is long."""
+    """Format a value as it stands in the file, without user names and passwords, cut if long."""
     if isinstance(value, datetime.date):
         return f"{value}, a date; put it in quotes"
     try:
@@ -63,6 +63,6 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if detail["type"] == "missing":
         return f"{key}: missing; add it (the project's params.yaml shows it)"
     message = detail["msg"].removeprefix("Value error, ")
-    message = message.replace("Tuple", "list", 1)
+    message = message.replace("Tuple", "list", 1).replace("valid tuple", "valid list", 1)
     message = message[:1].lower() + message[1:] if message.startswith("Input") else message
     return f"{key}: {message}. Received: {shown(detail['input'])}"

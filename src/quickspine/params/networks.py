@@ -31,14 +31,14 @@ Schedule = Literal["constant", "cosine", "step", "plateau", "restart"]
 
 
 def _blocks(value: Any) -> Any:
-    """One message where pydantic would give one for each of the two kinds."""
+    """Check `unfrozen_blocks` with one message, where pydantic would give one for each type."""
     if value == "all" or (type(value) is int and 0 <= value <= 1000):
         return value
     raise ValueError("input should be a whole number from 0 to 1000, or all")
 
 
 def _widths(value: Any) -> int | tuple[int, ...] | None:
-    """Units of one hidden layer, or of each: one check, as pydantic tells of a union's parts."""
+    """Check `dense_width` with one message, where pydantic would give one for each type."""
     several = isinstance(value, tuple | list)
     widths = tuple(value) if several else () if value is None else (value,)
     whole = all(type(width) is int and 1 <= width <= MOST_UNITS for width in widths)
@@ -55,7 +55,7 @@ def _as_it_is(value: Any) -> Any:
 
 
 class Augment(Section):
-    """Random changes to training drawings."""
+    """Random changes to training images."""
 
     rotation: Annotated[float, Field(ge=0, le=180)]
     shift: Annotated[float, Field(ge=0, le=0.5)]
@@ -69,7 +69,7 @@ class Augment(Section):
 
 
 class OptimizerConfig(Section):
-    """How weights are changed, and how fast: shared by both kinds of training."""
+    """Optimizer and learning rate schedule: shared by both kinds of training."""
 
     optimizer: Literal["adam", "sgd"] = "adam"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -82,7 +82,7 @@ class OptimizerConfig(Section):
 
 
 class HeadConfig(OptimizerConfig):
-    """What the heads look like: shared by both kinds of training."""
+    """Size and regularisation of the heads: shared by both kinds of training."""
 
     enabled: bool = True
     dense_width: Annotated[
@@ -108,7 +108,7 @@ class Train(HeadConfig):
     initialisation: Literal["pytorch", "keras"]
     epochs: Epochs
     learning_rate: Rate
-    # What has always stood in params.yaml is still asked for.
+    # Required here: they have always stood in params.yaml.
     schedule: Schedule
     plateau_patience: Epochs
     plateau_factor: Factor

@@ -1,4 +1,4 @@
-"""What every section of the params is: typed, strict, frozen; and the kinds of its values."""
+"""The base class of all sections of the params, and the ranges of their values."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Section(BaseModel):
 
 
 def twins(values: tuple[Any, ...]) -> str:
-    """What to say about values that are listed more than once; empty where there are none."""
+    """Describe values that are listed more than once; empty where there are none."""
     twins = [value for value, count in Counter(values).items() if count > 1]
     return f"holds {listed(twins)} more than once; list each once" if twins else ""
 
 
 def listed(values: list[Any]) -> str:
-    """The first of them, as they stand in the file, and how many more."""
+    """Format the first values as they stand in the file, and how many more there are."""
     more = f" and {len(values) - MAX_SHOWN} more" if len(values) > MAX_SHOWN else ""
     return ", ".join(map(shown, values[:MAX_SHOWN])) + more
