@@ -1,4 +1,4 @@
-"""What every front door does: arguments, params, the lock, the exit code."""
+"""What the entry points of all stages share: arguments, params, the lock, the exit code."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pathlib import Path
 from quickspine.console import make_output_safe
 from quickspine.errors import InputError
 from quickspine.files import checked_outputs, lock, whole_folder, write_json
-from quickspine.orphan import stop_when_orphaned
 from quickspine.params import Params, load
-from quickspine.signals import stop_by_exception
+from quickspine.signals import stop_by_exception, stop_when_orphaned
 from quickspine.space import explained
 from quickspine.yaml_file import read
 
@@ -82,10 +81,10 @@ def main(
         print(f"{name}: interrupted; {left}", file=sys.stderr)
         sys.exit(1)
     except Exception as error:  # a want of disk or memory is no fault of the code either
-        told = explained(error)
-        if told is None:
+        message = explained(error)
+        if message is None:
             raise
-        print(f"{name}: {told}", file=sys.stderr)
+        print(f"{name}: {message}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""What reaches the terminal: no start-up chatter, and no end of the work for want of one."""
+"""What reaches the terminal: no start-up chatter, and no failure where it cannot be written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Hold what is written to the process's stderr, native code included; show it on an error."""
+    """Buffer what the process writes to stderr, native code included; show it on an error."""
     try:
         terminal = os.dup(2)
     except OSError:  # started without a stderr, then `sys.stderr` is None
@@ -82,7 +82,7 @@ def _flush() -> None:
 
 @contextlib.contextmanager
 def _hidden(*names: str) -> Iterator[None]:
-    """Packages that are not to be found in this block, unless they are imported already."""
+    """Make packages unimportable in this block, unless they are imported already."""
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # None: no such module
     try:
@@ -95,18 +95,17 @@ def _hidden(*names: str) -> Iterator[None]:
 def start_tensorflow() -> None:
     """Import TensorFlow (seconds) and let it find its devices, without a dozen lines about it.
 
-    Keras imports what it could plot with, and what could wrap it, where that is installed; nothing
-    here asks it to, and without them a third of the seconds is gone.
-
-    On a machine with an NVIDIA driver the lines are shown: they tell why a GPU is not used.
+    Keras imports packages that it could plot with where they are installed; without them a third
+    of the time is saved. On a machine with an NVIDIA driver the lines are shown, as they tell why
+    a GPU is not used.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    told = shutil.which("nvidia-smi") is not None or "tensorflow" in sys.modules
-    with contextlib.nullcontext() if told else held_back():
+    shown = shutil.which("nvidia-smi") is not None or "tensorflow" in sys.modules
+    with contextlib.nullcontext() if shown else held_back():
         with _hidden("matplotlib", "pandas", "scipy", "sklearn"):
             tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_physical_devices()
-    # What the imports made stays: each of Python's looks for garbage would go through all of it.
+    # What the imports made stays: Python's garbage collection need not visit it again and again.
     gc.freeze()
     # A new graph for each model and batch shape is meant here, not worth two warnings an epoch.
     tensorflow.get_logger().setLevel("ERROR")

@@ -1,4 +1,4 @@
-"""Errors that are told without a traceback: those of the user's making, and a full disk."""
+"""Errors shown without a traceback: wrong input, and a full disk."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from __future__ import annotations
 class InputError(Exception):
     """Wrong params or data: shown without a traceback, the stage exits with 2.
 
-    The message names the key or file, what was received, and what would do.
+    The message names the key or file, what was received, and what to do.
     """
 
 
 class NoSpaceError(Exception):
-    """Too little room on the disk: shown without a traceback, the stage exits with 1.
+    """Too little space on the disk: shown without a traceback, the stage exits with 1.
 
-    The message names the place, and what would do.
+    The message names the place, and what helps.
     """

@@ -1,4 +1,4 @@
-"""Whole or not at all: atomic writes, locks that name their holder, digests."""
+"""Atomic writes, locks that name their holder, digests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def digest(value: Any) -> str:
 
 
 def _sweep(place: Path) -> None:
-    """Remove what a killed writer of the same place left behind (the lock is ours)."""
+    """Remove what a killed writer of the same place left behind (this process has the lock)."""
     ours = re.compile(re.escape(f"{PARTIAL}{place.name}-") + r"(\d+|old)")
     for old in list(place.parent.iterdir()):
         if ours.fullmatch(old.name):  # another place's name may begin with ours
@@ -56,9 +56,9 @@ def _sync(path: Path) -> None:
 
 
 def _final(place: Path) -> Path:
-    """What a place inside a half-made folder is called once that is whole."""
-    half_made = re.compile(rf"{re.escape(PARTIAL)}(.+)-\d+")
-    return Path(*[half_made.sub(r"\1", part) for part in place.parts])
+    """The final name of a path inside a partial folder."""
+    partial_name = re.compile(rf"{re.escape(PARTIAL)}(.+)-\d+")
+    return Path(*[partial_name.sub(r"\1", part) for part in place.parts])
 
 
 @contextlib.contextmanager
@@ -73,16 +73,16 @@ def checked_outputs(check: Callable[[], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def whole_folder(place: Path) -> Iterator[Path]:
-    """An empty folder beside `place` to fill; renamed to `place` if the block ends well.
+    """Yield an empty folder beside `place`; rename it to `place` if the block succeeds.
 
     Example:
         with whole_folder(Path("data/raw")) as folder:
             (folder / "manifest.json").write_text("{}")
 
-    After an exception `place` is as it was, and the half-made folder is gone.
+    After an exception `place` is as it was, and the partial folder is gone.
 
     Raises:
-        NoSpaceError: in place of whichever error the block raises when the disk becomes full.
+        NoSpaceError: instead of whichever error the block raises when the disk becomes full.
     """
     if place.is_symlink():  # to another disk: what is behind it is replaced, not the link
         place = place.resolve()
@@ -116,10 +116,10 @@ def whole_folder(place: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def whole_file(place: Path) -> Iterator[Path]:
-    """A path beside `place` to write; renamed to `place` if the block ends well.
+    """Yield a path beside `place` to write; rename it to `place` if the block succeeds.
 
     Raises:
-        NoSpaceError: in place of whichever error the block raises when the disk becomes full.
+        NoSpaceError: instead of whichever error the block raises when the disk becomes full.
     """
     with naming(_final(place)):
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ def write_json(place: Path, value: Any) -> None:
 def read_json(place: Path, made_by: str) -> Any:
     """Read a JSON object; `made_by` is the stage to name where it is missing or damaged."""
     try:
-        # Looked at first: a named pipe would be waited for, and a huge file fill the memory.
+        # Checked first: a named pipe would block, and a huge file would fill the memory.
         if not stat.S_ISREG(place.stat().st_mode):
             raise ValueError("not a plain file")
         if place.stat().st_size > MAX_JSON:
@@ -174,18 +174,18 @@ def lock(name: str, wait_s: float = 600.0) -> Iterator[None]:
         with naming(folder):
             held.acquire(timeout=0)
     except Timeout:
-        who = _named(holder)
+        who = _holder_name(holder)
         print(f"{name}: waiting for {who}, up to {wait_s:.0f} s", file=sys.stderr, flush=True)
         try:
             held.acquire(timeout=wait_s)
         except Timeout:
             raise InputError(
-                f"{name}: still held by {_named(holder)} after {wait_s:.0f} s; "
+                f"{name}: still held by {_holder_name(holder)} after {wait_s:.0f} s; "
                 "end it, then run this again"
             ) from None
     try:
         started = time.strftime("%Y-%m-%d %H:%M:%S")
-        with contextlib.suppress(OSError):  # it is for messages; a full disk has its own
+        with contextlib.suppress(OSError):  # only used in messages
             holder.write_text(f"process {os.getpid()} (since {started})", encoding="utf-8")
         yield
     finally:
@@ -193,8 +193,8 @@ def lock(name: str, wait_s: float = 600.0) -> Iterator[None]:
         held.release()
 
 
-def _named(holder: Path) -> str:
-    """Who holds the lock; it may be letting go this moment, or not have written its name yet."""
+def _holder_name(holder: Path) -> str:
+    """Who holds the lock; the holder may be releasing it, or not have written its name yet."""
     try:
         return holder.read_text(encoding="utf-8") or "another process"
     except OSError:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.error import CommentMark
 from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.tokens import CommentToken
@@ -157,7 +157,7 @@ def _edit(text: str, values: Mapping[Key, Any]) -> str:
     yaml.width = LINE_WIDTH
     yaml.Representer = _Representer
     content = yaml.load(text.removeprefix("\ufeff").replace("\r\n", "\n"))
-    usual = _usual_column(content)
+    usual = _usual_column(text)
     for (*sections, last), value in values.items():
         section = content
         for name in sections:
@@ -198,18 +198,10 @@ def _inner_tokens(value: Any) -> Iterator[CommentToken]:
         yield from _tokens(value.ca.end)
 
 
-def _usual_column(section: CommentedMap) -> int:
+def _usual_column(text: str) -> int:
     """The column at which most comments behind values begin."""
-    columns: Counter[int] = Counter()
-
-    def count(inner: CommentedMap) -> None:
-        for key, value in inner.items():
-            columns.update(t.start_mark.column for t in _tokens(inner.ca.items.get(key))
-                           if t.value.startswith("#"))  # fmt: skip
-            if isinstance(value, CommentedMap):
-                count(value)
-
-    count(section)
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    columns = Counter(line.index(" # ") + 1 for line in lines if " # " in line)
     return max(columns, key=lambda column: (columns[column], -column), default=0)
 
 

@@ -1,4 +1,4 @@
-"""Room on the disk: asked for before the work, and named where it runs out all the same."""
+"""Disk space: checked before the work, and named where it runs out all the same."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no disk, no quota, a limit o
 
 
 def need_space(place: Path, needed: int, remedy: str) -> None:
-    """Say no before the work where the disk of `place` has too little room for it.
+    """Raise before the work if the disk of `place` has too little space for it.
 
-    What stands at `place` already is not counted as room: it stays until its successor is whole.
+    What exists at `place` is not counted as space: it stays until its successor is whole.
 
     Args:
-        place: what will be written, there or not.
+        place: the file or folder that will be written.
         needed: bytes.
-        remedy: what would do other than more room, such as "ask for fewer drawings".
+        remedy: what helps besides more space, such as "ask for fewer drawings".
 
     Raises:
         NoSpaceError: if `needed` and a small reserve are not free, or nothing can be written.
@@ -43,16 +43,16 @@ def need_space(place: Path, needed: int, remedy: str) -> None:
 
 
 def amount(size: int) -> str:
-    """A number of bytes in MB, or in GB where that reads better."""
+    """Format a number of bytes in MB or GB."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 @contextlib.contextmanager
 def naming(place: Path, kept: str = UNTOUCHED) -> Iterator[None]:
-    """Name `place` where the disk becomes full in this block, whichever library finds out.
+    """Turn the error of a disk that becomes full in this block into one that names `place`.
 
     Raises:
-        NoSpaceError: in place of the library's error.
+        NoSpaceError: instead of the library's own error.
     """
     try:
         yield
@@ -60,17 +60,17 @@ def naming(place: Path, kept: str = UNTOUCHED) -> Iterator[None]:
         reason = _ran_out(error)
         if reason is None:
             raise
-        raise NoSpaceError(_told(str(place), reason, kept)) from error
+        raise NoSpaceError(_message(str(place), reason, kept)) from error
 
 
 def explained(error: BaseException) -> str | None:
-    """What to tell of an error for want of disk or memory; None where it is something else."""
+    """Describe an error for lack of disk, memory or permissions; None for any other error."""
     if isinstance(error, NoSpaceError):
         return str(error)
     reason = _ran_out(error)
     if reason is not None:
         place = error.filename if isinstance(error, OSError) else None
-        return _told(str(place or Path.cwd()), reason, "nothing half-made was kept")
+        return _message(str(place or Path.cwd()), reason, "nothing half-made was kept")
     if isinstance(error, OSError) and error.errno in REFUSED and error.filename is not None:
         return f"{error.filename}: {error.strerror}; put that right and run this again"
     # TensorFlow's own class, by name: it is not imported for the sake of an error.
@@ -83,13 +83,13 @@ def explained(error: BaseException) -> str | None:
     return None
 
 
-def _told(place: str, reason: str, kept: str) -> str:
+def _message(place: str, reason: str, kept: str) -> str:
     remedy = "raise the limit on file sizes (ulimit -f)" if reason == _TOO_LARGE else "make room"
     return f"{place}: {reason} while it was written; {remedy} and run this again; {kept}"
 
 
 def _ran_out(error: BaseException) -> str | None:
-    """The system's words for a full disk; h5py and TensorFlow hide them in messages."""
+    """The system's words for a full disk, which h5py and TensorFlow hide in messages; else None."""
     if isinstance(error, InputError | NoSpaceError):
         return None  # they say what they mean
     for code in FULL:

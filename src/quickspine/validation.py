@@ -1,4 +1,4 @@
-"""Values out of a file that may have been edited by hand, against a model of what they must be."""
+"""Validate values read from a file that may have been edited by hand."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from quickspine.errors import InputError
 from quickspine.params.errors import explained
 
-SHOWN = 3  # of what is wrong: the remedy is to run a stage again, whatever it is
+SHOWN = 3  # errors in a message: the remedy is to run a stage again, whatever they are
 
 
 class Facts(BaseModel):
-    """What must be there, of the right types and in range; what else there is does not matter."""
+    """Required fields, validated strictly; unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 
@@ -23,11 +23,11 @@ AnyFacts = TypeVar("AnyFacts", bound=Facts)
 
 
 def checked(kind: type[AnyFacts], value: Any, path: Path, made_by: str) -> AnyFacts:
-    """`value` as a `kind`.
+    """Return `value` as a `kind`.
 
     Args:
-        kind: what it must be.
-        value: what JSON made of the file.
+        kind: the model.
+        value: the parsed content of the file.
         path: the file.
         made_by: the stage to run again.
 

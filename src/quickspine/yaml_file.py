@@ -1,4 +1,4 @@
-"""YAML 1.2 of a file that may have been written by anyone."""
+"""Read plain YAML 1.2 from a file that anyone may have written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_VALUE = 4096  # characters of a key or value
 
 
 class _Plain(Composer):
-    """Keys, lists and values as they stand: what may hide an explosion is refused unread.
+    """Composes keys, lists and values only; refuses what may hide an explosion.
 
     A few aliases of aliases grow to billions of values, nesting exhausts the stack, and ruamel
     raises whatever comes on tags that do not fit their values.
@@ -53,7 +53,7 @@ class _Plain(Composer):
 
 
 def _at_once(name: str, flags: int) -> int:
-    """Open without waiting: a named pipe would keep us until someone writes into it."""
+    """Open without waiting, as a named pipe would block until someone writes into it."""
     return os.open(name, flags | os.O_NONBLOCK)
 
 

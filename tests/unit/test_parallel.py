@@ -110,4 +110,4 @@ def test_going_on() -> None:
 
 
 def test_cores_are_at_least_one() -> None:
-    assert 1 <= parallel.cores() <= parallel.MOST
+    assert 1 <= parallel.cores() <= parallel.MAX_WORKERS
