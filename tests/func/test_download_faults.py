@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -85,11 +86,6 @@ def page(content: bytes, headers: dict[str, str] | None = None) -> Fault:
     return Fault(status=200, headers=headers or {}, body=content)
 
 
-def array(before: str, after: str) -> Fault:
-    """A file whose header says something else."""
-    return page(google_file(drawings("other")).replace(before.encode(), after.encode()))
-
-
 def redirect(target: str) -> Fault:
     return Fault(status=302, headers={"Location": target})
 
@@ -124,14 +120,8 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "no length": (Fault(raw=b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n"), "ProtocolError"),
     "a page": (page(b"<!DOCTYPE html><html>Log in!</html>"), "not a .npy file"),
     "an empty page": (page(b""), "inside its header"),
-    "half a header": (page(google_file(drawings("cat"))[:60]), "inside its header"),
     "compressed": (page(b"\x1f\x8b", {"Content-Encoding": "gzip"}), r"compressed \(gzip\)"),
     "no range at all": (Fault(status=206, body=b"12345"), "another range"),
-    "a damaged header": (array("'descr'", "(descr'"), "damaged .npy header"),
-    "Fortran order": (array("False", "True "), "Fortran"),
-    "another type": (array("|u1", "<f4"), "uint8"),
-    "Python objects": (array("|u1", "|O "), "never loaded|uint8"),
-    "a row too many": (array(f"({ROWS},", f"({ROWS + 1},"), "promises more drawings"),
 } | {
     f"the range {place!r}": (
         Fault(status=206, headers={"Content-Range": place}, body=b"x" * 9),
@@ -226,8 +216,11 @@ def test_what_follows_a_range_is_not_what_follows_in_the_file(root: Path, moment
     with MirrorServer(root) as server:
         fault = Fault("cat.npy", claim=128 + 4, extra=b"more")
         if moment == "drawings":
-            body = google_file(drawings("cat"))[HEADER : HEADER + CUT] + b"more"
-            ranged = {"Content-Range": f"bytes {HEADER}-{HEADER + CUT - 1}/{END + 1}"}
+            content = google_file(drawings("cat"))
+            body = content[HEADER : HEADER + CUT] + b"more"
+            tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+            place = f"bytes {HEADER}-{HEADER + CUT - 1}/{END + 1}"
+            ranged = {"Content-Range": place, "ETag": tag}
             fault = Fault("cat.npy", status=206, headers=ranged, body=body, longer_than=DRAWN)
         server.faults = [fault]
         fetch(ask(server.url))
@@ -274,25 +267,17 @@ def test_two_versions_are_never_mixed(
         assert server.asked("cat.npy")[-len(asked) :] == asked
 
 
-ODD: dict[str, dict[str, str]] = {
-    "a tag that HTTP cannot send": {"ETag": '"caf\xe9"'},
-    "a tag of control characters": {"ETag": '"\x01\x7f"'},
-    "a weak tag": {"ETag": 'W/"1"'},
-    "a date of twenty digits": {"Last-Modified": "Fri, 01 Jan 99999999999999999999 00:00:00 GMT"},
-    "nothing to go by": {},
-}
-
-
-@pytest.mark.parametrize("kind", list(ODD))
-def test_odd_headers_are_not_sent_back(root: Path, kind: str) -> None:
+@pytest.mark.parametrize("tag", ['"caf\xe9"', '"\x01\x7f"', 'W/"1"', "", None])
+def test_only_a_strong_tag_that_http_can_send_is_sent_back(root: Path, tag: str | None) -> None:
     with MirrorServer(root) as server:
-        odd = page(google_file(drawings("cat")), ODD[kind])
+        odd = page(google_file(drawings("cat")), {} if tag is None else {"ETag": tag})
         server.faults = [replace(odd, where="cat.npy", cut_after=CUT, times=3)]
         refused(ask(server.url))
         server.headers.clear()
         fetch(ask(server.url))
-        sent = "".join(headers.get("If-Range", "") for headers in server.headers)
-        assert not any(value in sent for value in ODD[kind].values())
+        sent = [headers["If-Range"] for headers in server.headers if "If-Range" in headers]
+        assert tag not in sent
+        assert all(re.fullmatch('"[0-9a-f]{16}"', each) for each in sent)
 
 
 @given(st.text(max_size=60) | st.from_regex(r"(Fri, )?\d+ (Jan|Feb) \d+ \d+:\d+:\d+ [+-]?\d*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,6 @@ import httpx
 
 from quickspine.categories import tfds_file
 from quickspine.errors import InputError
-from quickspine.params.paths import resolve_path
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,24 @@ def parse(mirror: str, layout: Layout = BITMAPS) -> Place:
         InputError: for other schemes, a malformed URL, or a folder without drawings.
     """
     scheme = mirror.partition(":")[0].lower()
-    if scheme == "file":
-        return _folder(mirror, _file_url_path(mirror, layout), layout)
-    if scheme in ("http", "https"):
-        return _web(mirror, layout)
-    if "://" in mirror:
-        raise _wrong(f"{scheme}:// is not supported", scheme + "://…", layout)
-    path = resolve_path(mirror)
-    return _folder(mirror, path, layout)
+    web = scheme in ("http", "https")
+    try:
+        if web:
+            return _web(mirror, layout)
+        if scheme == "file":
+            return _folder(mirror, _file_url_path(mirror), layout)
+        if "://" in mirror:
+            raise ValueError(f"{scheme}:// is not supported")
+        path = Path(os.path.expanduser(mirror))  # noqa: PTH111 (it never raises)
+        return _folder(mirror, path, layout)
+    except ValueError as error:
+        secret = web or ("://" in mirror and scheme != "file")  # it may hold a password
+        example = f"<category>{layout.ending}"
+        raise InputError(
+            f"data.mirror: {error}; give an http(s) URL, a file:// URL or a folder that holds "
+            f"{layout.path}/{example} or {example}. "
+            f"Received: {f'{scheme}://…' if secret else repr(mirror)}"
+        ) from None
 
 
 def settle(web: Web, categories: Sequence[str], status: Callable[[str], int]) -> Web:
@@ -150,24 +160,15 @@ def _checksums() -> dict[str, tuple[int, str]]:
     return {url.rpartition("/")[2]: (int(size), sha256) for url, size, sha256, _ in rows}
 
 
-def _wrong(problem: str, received: str, layout: Layout) -> InputError:
-    return InputError(
-        f"data.mirror: {problem}; give an http(s) URL, a file:// URL or a folder that holds "
-        f"{layout.path}/<category>{layout.ending} or <category>{layout.ending}. "
-        f"Received: {received}"
-    )
-
-
 def _web(mirror: str, layout: Layout) -> Web:
     try:
         parts = urlsplit(mirror)
         host, port = parts.hostname, parts.port
         httpx.URL(mirror)
     except (ValueError, httpx.InvalidURL):
-        # What cannot be parsed cannot be cleared of secrets: it is not shown.
-        raise _wrong("a malformed URL", mirror.partition(":")[0] + "://…", layout) from None
+        raise ValueError("a malformed URL") from None  # their messages quote it
     if not host:
-        raise _wrong("a URL without a host", f"{parts.scheme}://…", layout)
+        raise ValueError("a URL without a host")
     host = f"[{host}]" if ":" in host else host
     netloc = host if port is None else f"{host}:{port}"
     base = urlunsplit((parts.scheme.lower(), netloc, parts.path.rstrip("/"), "", ""))
@@ -175,22 +176,17 @@ def _web(mirror: str, layout: Layout) -> Web:
     return Web(base, parts.query, (user, password) if user or password else None, layout)
 
 
-def _file_url_path(mirror: str, layout: Layout) -> Path:
-    try:
-        parts = urlsplit(mirror)
-        host = (parts.hostname or "").lower()
-    except ValueError:
-        raise _wrong("a malformed file:// URL", repr(mirror), layout) from None
-    if host not in ("", "localhost"):
-        problem = "a file:// URL names a host; write three slashes: file:///…"
-        raise _wrong(problem, repr(mirror), layout)
+def _file_url_path(mirror: str) -> Path:
+    parts = urlsplit(mirror)
+    if (parts.hostname or "").lower() not in ("", "localhost"):
+        raise ValueError("a file:// URL names a host; write three slashes: file:///…")
     return Path(url2pathname(parts.path))
 
 
 def _folder(mirror: str, path: Path, layout: Layout) -> Folder:
     shown = mirror.rstrip("/")
     if not path.is_dir():
-        raise _wrong("no such folder", repr(mirror), layout)
+        raise ValueError("no such folder")
     for inner in (layout.path, layout.path.rpartition("/")[2]):
         if (path / inner).is_dir():
             return Folder(path / inner, f"{shown}/{inner}", layout)
@@ -198,9 +194,8 @@ def _folder(mirror: str, path: Path, layout: Layout) -> Folder:
         if any(path.glob(f"*{layout.ending}")):
             return Folder(path, shown, layout)
     except OSError as error:
-        problem = f"a folder that cannot be read ({error.strerror})"
-        raise _wrong(problem, repr(mirror), layout) from None
-    raise _wrong("a folder without drawings", repr(mirror), layout)
+        raise ValueError(f"a folder that cannot be read ({error.strerror})") from None
+    raise ValueError("a folder without drawings")
 
 
 def _plain(name: str) -> str:

@@ -66,7 +66,8 @@ class NpyPrefix:
         self.target = self._stem = folder / mirror.file_name(category)
         self._data, self._session = data, session
         self._header: npy.Header | None = None
-        self._version, self._counted = Version(), 0
+        self._start, self._version = b"", Version()  # the header as it came
+        self._counted = 0  # bytes of drawings that `advance` was told
 
     @property
     def body(self) -> int:
