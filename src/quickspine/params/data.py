@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +14,7 @@ from quickspine.params.errors import MAX_SHOWN, shown
 from quickspine.params.section import Count, Section, Seed, listed, twins
 
 Source = Literal["doodles", "quickdraw", "strokes", "tfds", "folder", "idx", "mnist5k"]
-DATASET = r"^[A-Za-z0-9_\-]+(/[A-Za-z0-9_.\-]+)?$"  # name, or name/config; of idx: emnist-letters
+DATASET = re.compile(r"[A-Za-z0-9_\-]+(/[A-Za-z0-9_.\-]+)?")  # of idx: emnist-letters
 DRAWN = ("doodles", "quickdraw", "strokes")  # their categories are Quick, Draw!'s, by name
 EVERY = 1_000_000_000  # drawings of a category: more than any source has
 
@@ -23,12 +25,15 @@ class Data(Section):
     model_config = ConfigDict(validate_default=True)  # what a source needs may not be left out
 
     source: Source
-    dataset: Annotated[str, Field(pattern=DATASET)] | None = None
+    dataset: Annotated[str, Field(max_length=200)] | None = None
     folder: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     strokes: Literal["simplified", "raw"] = "simplified"
     # Empty where the file has null: all that the source has.
     categories: Annotated[tuple[str, ...], Field(min_length=2, max_length=100_000)]
+    category_names: Annotated[tuple[str, ...], Field(min_length=2, max_length=1000)] | None = None
+    title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     drawings_per_category: Count | None
+    test_per_category: Count | None = None
     allow_fewer: bool = False
     image_size: Annotated[int, Field(ge=8, le=2048)] | None = None
     mirror: Annotated[str, Field(min_length=1, max_length=4096)]
@@ -36,7 +41,9 @@ class Data(Section):
 
     @property
     def name(self) -> str:
-        """The source, and what of it: `tfds emnist-letters`, `folder flowers`."""
+        """The title; without one the source, and what of it: `tfds emnist-letters`."""
+        if self.title is not None:
+            return self.title
         what = (self.dataset or "").replace("/", "-")
         if self.source == "folder" or (self.source == "idx" and not what):
             what = Path(self.folder or "").name
@@ -44,7 +51,7 @@ class Data(Section):
 
     @property
     def limit(self) -> int:
-        """Drawings of each category at most; of each of its splits where the source has some."""
+        """Drawings of each category at most; of each split but test where the source has splits."""
         return self.drawings_per_category or EVERY
 
     @field_validator("dataset", "folder")
@@ -54,6 +61,35 @@ class Data(Section):
         if value is None and source in needed:
             raise ValueError(f"needed by data.source: {source}; {needed[source]}")
         return value
+
+    @field_validator("dataset")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        if value is not None and not DATASET.fullmatch(value):
+            near = DATASET.match(value.strip())
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"a name or name/config is needed, without a version{hint}")
+        return value
+
+    @field_validator("title")
+    @classmethod
+    def _printable(cls, title: str | None) -> str | None:
+        if title is not None and not title.isprintable():
+            raise ValueError("a title has printable characters only")
+        return title
+
+    @field_validator("category_names", mode="before")
+    @classmethod
+    def _in_label_order(cls, names: Any, info: Any) -> Any:
+        if names is None:
+            return None
+        if (source := info.data.get("source")) not in (None, "idx"):
+            raise ValueError(f"for data.source: idx; {source} names its categories: make it null")
+        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+            if wrong := [text for text in (twins(tuple(names)), _unprintable(names)) if text]:
+                raise ValueError("; ".join(wrong))
+            return tuple(names)
+        return names
 
     @field_validator("categories", mode="wrap")
     @classmethod
@@ -66,8 +102,8 @@ class Data(Section):
         wrong = [twins(found)]
         if source in DRAWN or source is None:
             wrong += _undrawable(found, source)
-        elif odd := [name for name in found if not name.isprintable() or not 0 < len(name) <= 200]:
-            wrong.append(f"{listed(odd)}: no name of a category; 1 to 200 printable characters")
+        else:
+            wrong.append(_unprintable(found))
         if any(wrong):
             raise ValueError("; ".join(filter(None, wrong)))
         return found
@@ -103,6 +139,11 @@ NEEDED = {
     },
 }
 FIXED = {"doodles": 28, "quickdraw": 28, "mnist5k": 28}  # pixels a side
+
+
+def _unprintable(names: Sequence[str]) -> str:
+    odd = [name for name in names if not name.isprintable() or not 0 < len(name) <= 200]
+    return f"{listed(odd)}: no name of a category; 1 to 200 printable characters" if odd else ""
 
 
 def _everything(source: str | None) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
-"""Where drawings come from: one module a source, one interface for all.
+"""Where images come from: one module a source, with the constants and the function of `Source`.
 
-A source is a module `quickspine.sources.<name>` with the constants and the function of `Source`.
-A new one is one new file and its name in `params.Data.source`.
+A new source is one new module `quickspine.sources.<name>`, and its name in `params.data.Source`.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ Encoding = Literal["raw", "pictures"]
 
 @dataclass(frozen=True)
 class Fetched:
-    """One category's drawings, in a file of the raw folder."""
+    """One category's images, in a file of the raw folder."""
 
     category: str
     file: str  # its name inside the raw folder
     url: str  # where it came from; of a synthetic source, the program that drew it
-    rows: int  # drawings
+    rows: int  # images
     bytes: int  # of the file
     sha256: str  # of the file
     # Images of each split that the source itself has, of train, validation and test, which follow
@@ -67,20 +66,16 @@ class Source(Protocol):
         """
 
 
-def find(name: str) -> Source:
-    """The module of the source `name`."""
-    return cast(Source, importlib.import_module(f"quickspine.sources.{name}"))
-
-
 def fetch(data: Data, place: Path) -> dict[str, Any]:
-    """Fetch the drawings of `data` into `place`, whole or not at all.
+    """Fetch the images of `data` into `place`, whole or not at all.
 
     Returns:
-        What `manifest.json` in `place` holds: source, licence, and a list of categories.
+        The manifest, as in `manifest.json`: source, licence, and a list of categories.
     """
-    source = find(data.source)
+    source = cast(Source, importlib.import_module(f"quickspine.sources.{data.source}"))
     with whole_folder(place) as folder:
         found = source.fetch(data, folder)
+        entries = [asdict(entry) for entry in found.entries]
         manifest = {
             "source": data.name,
             "synthetic": source.SYNTHETIC,
@@ -88,11 +83,10 @@ def fetch(data: Data, place: Path) -> dict[str, Any]:
             "attribution": found.attribution or source.ATTRIBUTION,
             "shape": list(found.shape),
             "encoding": found.encoding,
-            "categories": [_told(entry) for entry in found.entries],
+            "categories": [
+                {key: value for key, value in entry.items() if value is not None}
+                for entry in entries
+            ],
         }
         write_json(folder / "manifest.json", manifest)
     return manifest
-
-
-def _told(entry: Fetched) -> dict[str, Any]:
-    return {key: value for key, value in asdict(entry).items() if value is not None}

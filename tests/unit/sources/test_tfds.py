@@ -19,8 +19,8 @@ from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.sources import Collection
 from quickspine.sources import tfds as source
-from quickspine.sources.tfds import library as start
-from quickspine.sources.tfds.content import own_splits
+from quickspine.sources.tfds import builders as start
+from quickspine.sources.tfds.content import select_splits
 
 Rng = np.random.Generator
 Example = dict[str, Any]
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(scope="module")
 def library() -> Iterator[Any]:
-    with start.started() as found:
+    with start.start_tfds() as found:
         yield found
 
 
@@ -49,7 +49,7 @@ def encoded(rng: Rng, height: int, width: int, mode: str = "RGB", kind: str = "J
 
 def prepared(library: Any, root: Path, dataset: str, splits: dict[str, list[Example]]) -> Any:
     """A data set written by tfds in its builder's own format, of these examples."""
-    builder = start.find(library, dataset, str(root))
+    builder = start.find_builder(library, dataset, str(root))
     builder._split_generators = lambda _: {
         name: list(enumerate(examples)) for name, examples in splits.items()
     }
@@ -82,58 +82,39 @@ def rows(folder: Path, collection: Collection, number: int) -> NDArray[np.uint8]
     return found.reshape(-1, *collection.shape)
 
 
-LARGE = {"caltech101", "oxford_flowers102", "cars196"} | {
-    f"imagenette/{size}{version}"
-    for size in ("full-size", "320px", "160px")
-    for version in ("", "-v2")
-}
-SHAPES = {
-    "cifar10": (32, 32, 3),
-    "cifar100": (32, 32, 3),
-    "svhn_cropped": (32, 32, 3),
-    "stl10": (96, 96, 3),
-}
-TRAIN_TEST = ["train", "test"]
+LARGE = {"oxford_flowers102", "imagenette/160px"}
+SHAPES = {"cifar100": (32, 32, 3), "svhn_cropped": (32, 32, 3), "stl10": (96, 96, 3)}
 SPLITS = {  # the builder's own, in its own order
     "oxford_flowers102": ["train", "test", "validation"],
     "svhn_cropped": ["train", "test", "extra"],
     "stl10": ["train", "test", "unlabelled"],
     "quickdraw_bitmap": ["train"],
-} | {name: ["train", "validation"] for name in LARGE if name.startswith("imagenette")}
+    "imagenette/160px": ["train", "validation"],
+}
 KEPT = {  # ours, of each category
     "oxford_flowers102": {"train": 2, "validation": 2, "test": 2},
     "quickdraw_bitmap": None,
 }
-LABELS = {"emnist/letters": (1, 26)}  # of the first two categories drawn, else 0 and 2
-NAMES = {
+LABELS = {"emnist/letters": (1, 26), "emnist/byclass": (0, 36), "emnist/balanced": (0, 46)}
+NAMES = {  # of the first two categories drawn: labels 0 and 2, or those above
     "mnist": ("0", "2"),
-    "fashion_mnist": ("T-shirt/top", "Pullover"),
-    "kmnist": ("o", "su"),
     "emnist/byclass": ("0", "a"),
-    "emnist/bymerge": ("0", "a"),
     "emnist/balanced": ("0", "t"),
     "emnist/letters": ("a", "z"),
-    "emnist/digits": ("0", "2"),
-    "emnist/mnist": ("0", "2"),
-    "cifar10": ("airplane", "bird"),
     "cifar100": ("apple", "baby"),
     "svhn_cropped": ("0", "2"),
     "stl10": ("airplane", "car"),
-    "caltech101": ("accordion", "anchor"),
     "oxford_flowers102": ("pink primrose", "canterbury bells"),
-    "cars196": ("AM General Hummer SUV 2000", "Acura TL Sedan 2012"),
+    "imagenette/160px": ("n01440764", "n02979186"),
     "quickdraw_bitmap": ("aircraft carrier", "alarm clock"),
 }
-LABELS |= {"emnist/byclass": (0, 36), "emnist/bymerge": (0, 36), "emnist/balanced": (0, 46)}
-TOLD_LATER = {  # class names that the builder finds in what it downloads
-    "cifar10": ["airplane", "automobile", "bird", *(f"kind {n}" for n in range(7))],
+FOUND_LATER = {  # class names that the builder finds in what it downloads
     "cifar100": ["apple", "aquarium_fish", "baby", *(f"kind {n}" for n in range(97))],
     "stl10": ["airplane", "bird", "car", *(f"kind {n}" for n in range(7))],
 }
-NAMED = [*NAMES, *sorted(name for name in LARGE if name.startswith("imagenette"))]
 
 
-@pytest.mark.parametrize("dataset", NAMED)
+@pytest.mark.parametrize("dataset", NAMES)
 def test_each_builder_gives_its_images_by_name_and_split(
     library: Any, tmp_path: Path, dataset: str
 ) -> None:
@@ -146,13 +127,12 @@ def test_each_builder_gives_its_images_by_name_and_split(
             return io.BytesIO(encoded(rng, 20 + label % 7, 30))
         return rng.integers(0, 256, shape, dtype=np.uint8)
 
-    builder = start.find(library, dataset, str(tmp_path))
-    if dataset in TOLD_LATER:
-        builder.info.features["label"].names = TOLD_LATER[dataset]
+    builder = start.find_builder(library, dataset, str(tmp_path))
+    if dataset in FOUND_LATER:
+        builder.info.features["label"].names = FOUND_LATER[dataset]
     # What the builder has beside image and label
     filler = {
         "id": "one", "file_name": "one.jpg", "image/file_name": "one.jpg", "coarse_label": 1,
-        "bbox": library.features.BBox(0.0, 0.0, 1.0, 1.0),
     }  # fmt: skip
     others = {key: filler[key] for key in builder.info.features if key not in ("image", "label")}
     written = {
@@ -160,7 +140,7 @@ def test_each_builder_gives_its_images_by_name_and_split(
             {"image": image(label), "label": -1 if split == "unlabelled" else label} | others
             for label in labels * 2
         ]
-        for split in SPLITS.get(dataset, TRAIN_TEST)
+        for split in SPLITS.get(dataset, ["train", "test"])
     }
     pictures = {
         split: [each["image"].getvalue() if large else each["image"] for each in examples]
@@ -178,8 +158,7 @@ def test_each_builder_gives_its_images_by_name_and_split(
     found = fetched(data, folder)
 
     # An example's place in tfds's files is by a hash of its key: the order is tfds's own.
-    names = NAMES.get(dataset) or tuple(builder.info.features["label"].names[n] for n in labels)
-    assert tuple(entry.category for entry in found.entries) == names
+    assert tuple(entry.category for entry in found.entries) == NAMES[dataset]
     extension = "zip" if large else "npy"
     assert [entry.file for entry in found.entries] == [f"0000{n}.{extension}" for n in (0, 1)]
     kept = KEPT.get(dataset, {"train": 2, "test": 2})
@@ -305,7 +284,9 @@ def test_images_of_many_sizes_are_kept_as_files_or_refused_as_pixels(
         assert decode(content, channels=3).shape == (9, 9, 3)
 
 
-def test_categories_and_numbers_of_images_as_asked_for(library: Any, tmp_path: Path) -> None:
+def test_categories_and_numbers_of_images_as_asked_for(
+    library: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rng = np.random.default_rng(3)
 
     def examples(*labels: int) -> list[Example]:
@@ -314,38 +295,41 @@ def test_categories_and_numbers_of_images_as_asked_for(library: Any, tmp_path: P
             for label in labels
         ]
 
-    splits = {"train": examples(0, 1, 1, 1, 2, 2, 2, 2), "test": examples(0, 1, 1, 2, 2, 2)}
+    splits = {"train": examples(0, 1, 1, 1, 2, 2, 2, 2, 3), "test": examples(0, 1, 1, 2, 2, 2)}
     prepared(library, tmp_path, "mnist", splits)
 
-    two = asked("mnist", tmp_path, categories=("2", "1"), drawings_per_category=2)
-    found = fetched(two, tmp_path / "a")
+    def fetch(number: str, **others: Any) -> Collection:
+        return fetched(asked("mnist", tmp_path, **others), tmp_path / number)
+
+    two = {"categories": ("2", "1"), "drawings_per_category": 2, "test_per_category": 2}
+    found = fetch("a", **two)
     assert [(each.category, each.file, each.splits) for each in found.entries] == [
         ("2", "00000.npy", {"train": 2, "test": 2}),
         ("1", "00001.npy", {"train": 2, "test": 2}),
     ]
-    assert fetched(two, tmp_path / "b") == found, "always the same images"
-    everything = fetched(asked("mnist", tmp_path), tmp_path / "c")
+    assert fetch("b", **two) == found, "always the same images"
+    everything = fetch("c")
+    assert "warning: no images of '3' in test" in capsys.readouterr().err
     np.testing.assert_array_equal(  # the first ones of each split
         rows(tmp_path / "a", found, 0),
         rows(tmp_path / "c", everything, 2)[[0, 1, 4, 5]],
     )
-    few = {"drawings_per_category": 3}
     with pytest.raises(InputError, match=r"3 asked for, .*\n  '0' in train: 1\n"):
-        fetched(asked("mnist", tmp_path, **few), tmp_path / "d")
-    less = fetched(asked("mnist", tmp_path, allow_fewer=True, **few), tmp_path / "e")
-    assert [each.splits for each in less.entries] == [
+        fetch("d", drawings_per_category=3)
+    less = fetch("e", drawings_per_category=3, allow_fewer=True)
+    assert [each.splits for each in less.entries] == [  # the test split is whole
         {"train": 1, "test": 1},
         {"train": 3, "test": 2},
         {"train": 3, "test": 3},
+        {"train": 1, "test": 0},
     ]
     with pytest.raises(InputError, match=r"mnist/3.0.1\n  '11': no such category.*'1'"):
-        fetched(asked("mnist", tmp_path, categories=("11", "0")), tmp_path / "f")
+        fetch("f", categories=("11", "0"))
     with pytest.raises(InputError, match=r"no images of '7'; leave such out"):
-        fetched(asked("mnist", tmp_path, categories=("7", "0")), tmp_path / "g")
+        fetch("g", categories=("7", "0"))
     with pytest.raises(InputError, match=r"data\.image_size: .* 28 x 28 .* Received: 32"):
-        fetched(asked("mnist", tmp_path, image_size=32), tmp_path / "h")
-    same = fetched(asked("mnist", tmp_path, image_size=28), tmp_path / "i")
-    assert same == everything
+        fetch("h", image_size=32)
+    assert fetch("i", image_size=28) == everything
 
 
 def test_damaged_records_are_named(library: Any, tmp_path: Path) -> None:
@@ -365,12 +349,15 @@ def test_damaged_records_are_named(library: Any, tmp_path: Path) -> None:
     ("dataset", "told"),
     [
         ("mnst", r"no builder 'mnst'; did you mean .*mnist"),
-        ("zzzzzzzz", r"no builder 'zzzzzzzz'; see https"),
+        ("zzzzzzzz", r"no builder 'zzzzzzzz'; a name or name/config is needed, without a version"),
+        ("fashion-mnist", r"no builder 'fashion-mnist'; did you mean fashion_mnist"),
+        ("cifar-10", r"no builder 'cifar-10'; did you mean .*cifar10"),
+        ("3mnist", r"no builder '3mnist'; did you mean .*mnist"),
+        ("mnist/3.0.1", r"mnist has no configuration '3.0.1'; .*none: write mnist"),
         ("emnist/lettrs", r"no configuration 'lettrs'; did you mean letters\?; .*balanced"),
-        ("emnist", r"emnist has several configurations; write emnist/ and one of balanced, "),
+        ("emnist", r"emnist has several configurations; write emnist/ and one of 'balanced', "),
         ("mnist/all", r"mnist has no configuration 'all'; .*none: write mnist"),
         ("imdb_reviews", r"no image classification.*text \(Text\), label \(ClassLabel\)"),
-        ("celeb_a", r"no image classification"),
         ("i_naturalist2021", r"the builder i_naturalist2021 does not start \(.*No such file"),
         ("imagenet2012_real", r"no image classification.*real_label \(Sequence\)"),
     ],
@@ -416,6 +403,19 @@ def test_without_a_network_it_says_what_belongs_where(
 
 
 @pytest.mark.usefixtures("offline")
+def test_a_wrong_file_where_a_download_belongs_is_named_with_both_sizes(tmp_path: Path) -> None:
+    manual = tmp_path / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    (manual / "gzip.zip").write_bytes(b"<!DOCTYPE html><html>Log in</html>")
+    with pytest.raises(InputError) as error:
+        fetched(asked("emnist/letters", tmp_path), tmp_path / "raw")
+    message = str(error.value)
+    assert f"{manual}/gzip.zip is not the file of https://" in message
+    assert "it is a web page (HTML) and has 34 bytes, 561,753,746 are expected" in message
+    assert "download" not in message.replace("downloads/manual", "").partition(" bytes")[2]
+
+
+@pytest.mark.usefixtures("offline")
 def test_cars_are_no_longer_where_they_were(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         fetched(asked("cars196", tmp_path, image_size=64), tmp_path / "raw")
@@ -425,7 +425,7 @@ def test_cars_are_no_longer_where_they_were(tmp_path: Path) -> None:
 
 
 def test_which_splits_are_used() -> None:
-    use: Callable[..., dict[str, str]] = lambda **found: own_splits(found, "some")  # noqa: E731
+    use: Callable[..., dict[str, str]] = lambda **found: select_splits(found, "some")  # noqa: E731
     assert use(train=True) == {"": "train"}
     assert use(train=True, test=False) == {"": "train"}
     assert use(test=True, unlabelled=False) == {"": "test"}

@@ -1,15 +1,17 @@
 """A folder of the user's: one folder of JPEG or PNG files a class, or such a folder a split.
 
 CINIC-10 and Bird225 (train, valid, test), Fruits-360 (Training, Test), or anyone's photographs.
-`tree` says what is looked at, `pictures` what becomes of each file.
 """
 
 from __future__ import annotations
 
+import math
+import stat
 import sys
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +21,29 @@ from quickspine.errors import InputError
 from quickspine.parallel import by_threads
 from quickspine.params import Data
 from quickspine.params.errors import MAX_SHOWN, shown
-from quickspine.sources import Collection, Fetched
-from quickspine.sources.chosen import check_enough, choose
-from quickspine.sources.folder import tree
-from quickspine.sources.folder.storing import AsPictures, AsPixels, Picture
-from quickspine.sources.storage.writing import entry
+from quickspine.sources import Collection, Encoding, jpeg_warnings
+from quickspine.sources.folder.tree import MAX_NAME, SPLIT_NAMES, Tree, check_classes, read_tree
+from quickspine.sources.image_file import MAX_BYTES, ImageError, check, decode
+from quickspine.sources.selection import check_counts, max_images, select_categories, shorten
+from quickspine.sources.storage.writing import Pictures, Rows, entry
 from quickspine.space import need_space
 
 SYNTHETIC = False
 LICENCE = "not stated (the user's own folder)"
 ATTRIBUTION = "not stated (the user's own folder)"
 
+MAX_SIDE = 2048  # pixels, of images kept raw; as data.image_size
+_KINDS = {1: "grey", 3: "colour"}
+_ZIP_ENTRY = 128  # bytes of an archive that a file takes besides its own, about
+
+Image = tuple[str, Any]  # path, and pixels or (content, kind)
+
 
 def fetch(data: Data, folder: Path) -> Collection:
     """Write the images of each class of `data.folder` into `folder`.
 
     Raw where `data.image_size` is null, then of one size and one kind; else the files, each decoded
-    once. Of each class, and split, the first `data.drawings_per_category` by name. Memory grows
-    with their names only.
+    once. Of each class, and split, the first ones by name. Memory grows with their names only.
 
     Returns:
         One `Fetched` a class, in the order of `data.categories`, or of their names.
@@ -47,89 +54,169 @@ def fetch(data: Data, folder: Path) -> Collection:
             that cannot be read (up to 20 at once), images of different sizes.
         NoSpaceError: if the disk is too full.
     """
-    found = tree.look(str(data.folder))
-    name, splits = _name(found.root), list(found.splits)
-    tree.same_in_all(found, data.categories)
-    categories = choose(data, list(found.classes[splits[0]]), name)
+    tree = read_tree(str(data.folder))
+    source, splits = _name(tree.root), list(tree.splits)
+    check_classes(tree, data.categories)
+    categories = select_categories(data, list(tree.classes[splits[0]]), source)
     images = {
-        category: {split: found.images(split, category) for split in splits}
-        for category in categories
+        name: {split: tree.list_images(split, name) for split in splits} for name in categories
     }
-    _tell(found)
-    counts = {each: {split: len(of[split]) for split in splits} for each, of in images.items()}
-    check_enough(data, counts, name)
+    _print_notes(tree)
+    counts = {name: {split: len(of[split]) for split in splits} for name, of in images.items()}
+    check_counts(data, counts, source)
     taken = {
-        category: {split: files[: data.limit] for split, files in of.items()}
-        for category, of in images.items()
+        name: {split: paths[: max_images(data, split)] for split, paths in of.items()}
+        for name, of in images.items()
     }
-    paths = [path for of in taken.values() for files in of.values() for path in files]
-    store = AsPixels() if data.image_size is None else AsPictures(data.image_size)
-    remedy = "lower data.drawings_per_category, or ask for fewer data.categories"
-    need_space(folder.parent, store.needed(found.root, paths), remedy)
+    paths = [path for of in taken.values() for some in of.values() for path in some]
+    if data.image_size is None:
+        shape, first = _first_shape(tree.root, paths)
+        need = math.prod(shape) * len(paths)
+    else:
+        shape, first = (data.image_size, data.image_size, 3), ""
+        need = sum(_size(tree.root / path) + _ZIP_ENTRY for path in paths)
+    need_space(
+        folder.parent, need, "lower data.drawings_per_category, or ask for fewer data.categories"
+    )
+    entries, damaged = [], list[str]()
     bar = tqdm(total=len(paths), desc="fetch", unit=" images", mininterval=0.5, disable=None)
     with warnings.catch_warnings(), bar:
-        # Pillow's, of odd EXIF and such: what is wrong with a file is told once, by its name.
+        # Pillow's, of odd EXIF and such: what is wrong with a file is printed once, by its name.
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        with closing(_read(found.root, paths, store, bar)) as pictures:
-            entries = [
-                _write(found, category, of, store, pictures, folder / f"{label:05d}")
-                for label, (category, of) in enumerate(taken.items())
-            ]
-    attribution = f"not stated (the user's own folder {name})"
-    return Collection(entries, store.shape, store.encoding, LICENCE, attribution)
+        reader = _read(tree.root, paths, decode if data.image_size is None else check, bar)
+        with closing(reader):
+            stored = reader if first else _without_warnings(reader, damaged)
+            for number, (name, of) in enumerate(taken.items()):
+                rows = {split: len(some) for split, some in of.items()}
+                stem = folder / f"{number:05d}"
+                written = _write(islice(stored, sum(rows.values())), stem, shape, first)
+                own = None if "" in rows else rows
+                entries.append(entry(name, written, tree.path(splits[0], name), own))
+    if damaged:
+        line = f"fetch: {len(damaged):,} damaged JPEG files are stored as PNG of what they show"
+        print("\n  ".join([line, *shorten(damaged)]), file=sys.stderr)
+    attribution = f"not stated (the user's own folder {source})"
+    encoding: Encoding = "raw" if first else "pictures"
+    return Collection(entries, shape, encoding, LICENCE, attribution)
 
 
 def _read(
-    root: Path, paths: list[str], store: AsPixels | AsPictures, bar: tqdm[Any]
-) -> Generator[Picture]:
-    """Yield each picture, by all cores; after a broken one look only for more such, then raise."""
+    root: Path, paths: list[str], read: Callable[[bytes], Any], bar: tqdm[Any]
+) -> Generator[Image]:
+    """Yield each image, by all cores; after a broken one only look for more such, then raise."""
+
+    def load(path: str, _: object) -> Any:
+        try:
+            return read(_content(root / path))
+        except ImageError as error:
+            return error
+
     broken: list[str] = []
-    with closing(by_threads(lambda path, _: store.read(root, path), paths)) as pictures:
-        for picture in pictures:
+    with closing(by_threads(load, paths)) as images:
+        for path, image in zip(paths, images, strict=True):
             bar.update()
-            if picture.broken is not None:
-                broken.append(f"{picture.path!r}: {picture.broken}")
+            if isinstance(image, ImageError):
+                broken.append(f"{path!r}: {image}")
                 if len(broken) == MAX_SHOWN:
                     broken.append("there may be more")
                     break
             elif not broken:
-                yield picture
+                yield path, image
     if broken:
         first = "data.folder: images that cannot be used; mend them, or take them out"
         raise InputError("\n  ".join([first, *broken]))
 
 
+def _without_warnings(files: Iterator[Image], damaged: list[str]) -> Iterator[Image]:
+    """Yield the files; those that libjpeg warns of as PNG, and append their names to `damaged`."""
+    while block := list(islice(files, jpeg_warnings.TOGETHER)):
+        contents, found = jpeg_warnings.reencode_corrupt([content for _, (content, _) in block])
+        damaged += [f"{block[index][0]!r}: {text}" for index, text in found.items()]
+        for index, (path, (_, kind)) in enumerate(block):
+            yield path, (contents[index], "png" if index in found else kind)
+
+
 def _write(
-    found: tree.Tree,
-    category: str,
-    files: dict[str, list[str]],
-    store: AsPixels | AsPictures,
-    pictures: Iterator[Picture],
-    place: Path,
-) -> Fetched:
-    rows = {split: len(paths) for split, paths in files.items()}
-    with store.writer(place) as written:
-        for _ in range(sum(rows.values())):
-            picture = next(pictures)
-            store.check(picture)
-            picture.append_to(written)
-    own = rows if found.has_splits else None
-    return entry(category, written, found.place(next(iter(rows)), category), own)
+    images: Iterator[Image], stem: Path, shape: tuple[int, int, int], first: str
+) -> Rows | Pictures:
+    """Write the file of a category: pixels, all of the shape of the image `first`; or files."""
+    if not first:
+        with Pictures(stem.with_suffix(".zip")) as pictures:
+            for _, file in images:
+                pictures.append(*file)
+        return pictures
+    with Rows(stem.with_suffix(".npy"), math.prod(shape)) as rows:
+        for path, pixels in images:
+            if pixels.shape != shape:
+                raise InputError(
+                    f"data.folder: {first!r} is {_describe(shape)}, {path!r} is "
+                    f"{_describe(pixels.shape)}; set data.image_size to the pixels a side that "
+                    "all are to have"
+                )
+            rows.append(pixels.reshape(1, -1))
+    return rows
+
+
+def _first_shape(root: Path, paths: list[str]) -> tuple[tuple[int, int, int], str]:
+    """Return height, width and channels of the first image that can be read, and its path."""
+    for path in paths:
+        try:
+            height, width, channels = decode(_content(root / path)).shape
+        except ImageError:  # named when all are read
+            continue
+        if max(height, width) > MAX_SIDE:
+            raise InputError(
+                f"data.folder: {path!r} is {_describe((height, width, channels))}, too large "
+                f"to be kept raw (at most {MAX_SIDE} a side); set data.image_size"
+            )
+        return (height, width, channels), path
+    return (0, 0, 0), paths[0]
+
+
+def _describe(shape: tuple[int, ...]) -> str:
+    height, width, channels = shape
+    return f"{width}×{height}, {_KINDS[channels]}"  # noqa: RUF001 (times, not x)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a named pipe would be waited for
+            raise ImageError("not a plain file")
+        if status.st_size > MAX_BYTES:
+            raise ImageError(f"{status.st_size:,} bytes, more than {MAX_BYTES:,}")
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot be read ({error.strerror})") from None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # named when it is read
+        return 0
 
 
 def _name(root: Path) -> str:
-    """The folder's own name, without the way to it on this machine."""
+    """Return the folder's own name, without the way to it on this machine."""
     name = root.resolve().name
-    return name if name.isprintable() and 0 < len(name) <= tree.MAX_NAME else "of images"
+    return name if name.isprintable() and 0 < len(name) <= MAX_NAME else "of images"
 
 
-def _tell(found: tree.Tree) -> None:
-    """Say on stderr what is not as everyone would take it for granted."""
-    held_out = found.splits.get("test", "")
-    if tree.NAMES.get(held_out.lower()) == "validation":
+def _print_notes(tree: Tree) -> None:
+    """Print what is not as everyone would take it for granted."""
+    held_out = tree.splits.get("test", "")
+    if SPLIT_NAMES.get(held_out.lower()) == "validation":
         print(
             f"fetch: {shown(held_out)} is the only part held out: the test split", file=sys.stderr
         )
-    if found.left_out:
-        some = ", ".join(map(repr, found.left_out[:3]))
-        print(f"fetch: {len(found.left_out):,} left out, such as {some}", file=sys.stderr)
+    if tree.nested:
+        names = ", ".join(shorten(list(map(repr, tree.nested))))
+        print(f"fetch: images are taken from folders inside {names}", file=sys.stderr)
+    if tree.left_out:
+        parts = [
+            f"{len(paths):,} {why} (such as {', '.join(map(repr, [*paths][:3]))})"
+            for why, paths in tree.left_out.items()
+        ]
+        total = sum(map(len, tree.left_out.values()))
+        print(f"fetch: {total:,} left out: {'; '.join(parts)}", file=sys.stderr)

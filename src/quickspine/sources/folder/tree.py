@@ -1,8 +1,7 @@
-"""Which folders are classes, which are splits, and which files are their images.
+"""Find the splits, classes and images of a folder.
 
-A folder or file whose name begins with a dot, `Thumbs.db`, `desktop.ini` and `__MACOSX` are no part
-of it. Links are followed. Images in folders inside a class's folder are the class's. Everything is
-in the order of its name, by code points of Unicode's composed form: the same on every machine.
+Links are followed. Everything is in the order of its name, by code points of Unicode's composed
+form: the same on every machine.
 """
 
 from __future__ import annotations
@@ -14,17 +13,23 @@ from pathlib import Path, PurePosixPath
 
 from quickspine.errors import InputError
 from quickspine.params.errors import shown
-from quickspine.sources.chosen import SPLITS, capped
+from quickspine.sources.selection import SPLITS, list_names, shorten
 
 SUFFIXES = (".jpg", ".jpeg", ".png")  # in any case
-NAMES = {
+SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }  # of splits' folders, in any case
 MAX_NAME = 200  # characters of a category, as in the params
-_NO_PART = ("thumbs.db", "desktop.ini", "__macosx")
-_WHOLE = ""  # the split of a folder without splits
+# Files and folders of systems, network storage and photo programs, in any case; and all whose
+# names begin with a dot.
+SYSTEM = (
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "icon\r", "__macosx",
+    "$recycle.bin", "recycler", "system volume information", "lost+found",
+    "network trash folder", "temporary items", "@eadir", "@tmp", "@recycle", "@sharebin",
+    "@recently-snapshot", "#recycle", "#snapshot", "thumbnails", "_thumbnails", "_thumbs",
+)  # fmt: skip
 
 
 @dataclass
@@ -33,56 +38,84 @@ class Tree:
 
     Attributes:
         root: the folder.
-        splits: split to its folder's name in `root`; an empty split where there are none.
+        splits: split to its folder's name in `root`; "" alone where there are none.
         classes: split to category to the name of its folder.
-        left_out: files and folders that are seen and not used, for a note.
+        left_out: reason to paths that are not used, each once.
+        nested: classes whose images are in folders inside theirs.
     """
 
     root: Path
-    splits: dict[str, str]
-    classes: dict[str, dict[str, str]]
-    left_out: list[str] = field(default_factory=list)
+    splits: dict[str, str] = field(default_factory=lambda: {"": ""})
+    classes: dict[str, dict[str, str]] = field(default_factory=dict)
+    left_out: dict[str, dict[str, None]] = field(default_factory=dict)
+    nested: list[str] = field(default_factory=list)
 
-    @property
-    def has_splits(self) -> bool:
-        """Whether the folder says which images are held out."""
-        return _WHOLE not in self.splits
-
-    def place(self, split: str, category: str) -> str:
-        """A class's folder, relative to `root`."""
+    def path(self, split: str, category: str) -> str:
+        """Return a class's folder, relative to `root`."""
         return str(PurePosixPath(self.splits[split], self.classes[split][category]))
 
-    def images(self, split: str, category: str) -> list[str]:
-        """The images of a class, relative to `root`, in order."""
-        place = self.place(split, category)
-        found = self._inside(place, frozenset())
-        return sorted(found, key=_order)
+    def list_images(self, split: str, category: str) -> list[str]:
+        """List the images of a class, relative to `root`, in order.
 
-    def _inside(self, place: str, above: frozenset[tuple[int, int]]) -> list[str]:
+        Those in folders inside the class's folder are taken only where it has none of its own.
+
+        Raises:
+            InputError: if a folder cannot be read, or is a link to one that it is in.
+        """
+        place = self.path(split, category)
+        own, deep = self._images(place, frozenset())
+        if own:
+            self.leave_out("images deeper than others of their class", deep)
+            return own
+        if deep:
+            self.nested.append(place)
+        return sorted(deep, key=_order)
+
+    def leave_out(self, why: str, paths: list[str]) -> None:
+        """Remember what is not used."""
+        if paths:
+            self.left_out.setdefault(why, {}).update(dict.fromkeys(paths))
+
+    def scan(self, place: str) -> tuple[list[str], list[str]]:
+        """List folders and files in a folder, by name, in order, without those of the system."""
+        try:
+            with os.scandir(Path(self.root, place)) as entries:
+                is_folder = {entry.name: entry.is_dir() for entry in entries}
+        except OSError as error:
+            raise InputError(
+                f"data.folder: {(place or str(self.root))!r} cannot be read ({error.strerror})"
+            ) from None
+        names = sorted(is_folder, key=_order)
+        system = [name for name in names if name.startswith(".") or name.lower() in SYSTEM]
+        self.leave_out("hidden or of the system", [_join(place, name) for name in system])
+        names = [name for name in names if name not in system]
+        return [n for n in names if is_folder[n]], [n for n in names if not is_folder[n]]
+
+    def _images(self, place: str, above: frozenset[tuple[int, int]]) -> tuple[list[str], list[str]]:
+        """Images in a folder, and in folders inside it."""
         status = Path(self.root, place).stat()
         here = (status.st_dev, status.st_ino)
         if here in above:
             raise InputError(
                 f"data.folder: {place!r} is a link to a folder that it is in; remove the link"
             )
-        found = []
-        for entry in _entries(self.root, place):
-            path = str(PurePosixPath(place, entry.name))
-            if entry.is_dir():
-                found += self._inside(path, above | {here})
-            elif entry.name.lower().endswith(SUFFIXES):
-                found.append(path)
-            else:
-                self.left_out.append(path)
-        return found
+        folders, files = self.scan(place)
+        images = [_join(place, name) for name in files if _is_image(name)]
+        others = [_join(place, name) for name in files if not _is_image(name)]
+        self.leave_out("neither JPEG nor PNG by name", others)
+        deep = []
+        for folder in folders:
+            for paths in self._images(_join(place, folder), above | {here}):
+                deep += paths
+        return images, deep
 
 
-def look(named: str) -> Tree:
-    """Look at the folder `named` in the params: its splits and its classes, not yet its images.
+def read_tree(named: str) -> Tree:
+    """Find the splits and the classes of the folder `named` in the params, not yet its images.
 
     Raises:
         InputError: if it is no folder, has no class folders, has splits without a train one
-            or without one held out, or names no category can have.
+            or without one held out, a split without labels, or names no category can have.
     """
     root = Path(os.path.expanduser(named))  # noqa: PTH111 (it never raises)
     if not root.is_dir():
@@ -90,29 +123,30 @@ def look(named: str) -> Tree:
             f"data.folder: {'not a' if root.exists() else 'no such'} folder. Received: "
             f"{shown(named)}"
         )
-    entries = _entries(root, "")
-    folders = [entry.name for entry in entries if entry.is_dir()]
-    loose = [entry.name for entry in entries if not entry.is_dir()]
-    splits = _splits(root, folders)
+    tree = Tree(root)
+    folders, files = tree.scan("")
+    tree.leave_out("beside the classes", files)
+    splits = _find_splits(tree, folders)
     if not splits:
-        found = _named("", folders)
-        if not found:
-            raise _without_classes(named, loose)
-        return Tree(root, {_WHOLE: ""}, {_WHOLE: found}, loose)
-    tree = Tree(root, splits, {}, loose)
-    tree.left_out += [name for name in folders if name not in splits.values()]
+        if not folders:
+            raise _no_classes(named, files)
+        tree.classes[""] = _name_classes("", folders)
+        return tree
+    tree.splits = splits
+    tree.leave_out("beside the splits", [name for name in folders if name not in splits.values()])
     for split, folder in splits.items():
-        inside = _entries(root, folder)
-        names = [entry.name for entry in inside if entry.is_dir()]
-        tree.left_out += [f"{folder}/{entry.name}" for entry in inside if not entry.is_dir()]
-        if not names:
-            raise _without_classes(f"{named}/{folder}", [entry.name for entry in inside])
-        tree.classes[split] = _named(folder, names)
+        inside, files = tree.scan(folder)
+        if not inside:
+            if split != "train" and any(map(_is_image, files)):
+                raise _unlabelled(tree, split, f"its {len(files):,} files lie directly in it")
+            raise _no_classes(f"{named}/{folder}", files)
+        tree.leave_out("beside the classes", [_join(folder, name) for name in files])
+        tree.classes[split] = _name_classes(folder, inside)
     return tree
 
 
-def same_in_all(tree: Tree, categories: tuple[str, ...]) -> None:
-    """Say no where a split lacks a class that another one has.
+def check_classes(tree: Tree, categories: tuple[str, ...]) -> None:
+    """Refuse splits that lack a class that another one has.
 
     Args:
         tree: the folder.
@@ -121,6 +155,9 @@ def same_in_all(tree: Tree, categories: tuple[str, ...]) -> None:
     Raises:
         InputError: names each class, where it is, and where it is not.
     """
+    for split, names in tree.classes.items():
+        if split not in ("", "train") and not names.keys() & tree.classes["train"].keys():
+            raise _unlabelled(tree, split, f"it holds {list_names(list(names))}, no class of train")
     every = sorted({name for names in tree.classes.values() for name in names}, key=_order)
     wrong = []
     for name in categories or every:
@@ -133,14 +170,14 @@ def same_in_all(tree: Tree, categories: tuple[str, ...]) -> None:
             "data.folder: its splits have different classes; give each class a folder in all of "
             "them, or leave it out of data.categories"
         )
-        raise InputError("\n  ".join([first, *capped(wrong)]))
+        raise InputError("\n  ".join([first, *shorten(wrong)]))
 
 
-def _splits(root: Path, folders: list[str]) -> dict[str, str]:
-    """Split to folder, in the order of `SPLITS`; empty where the folders are classes."""
+def _find_splits(tree: Tree, folders: list[str]) -> dict[str, str]:
+    """Return split to folder, in the order of `SPLITS`; empty where the folders are classes."""
     found: dict[str, str] = {}
     for name in folders:
-        split = NAMES.get(name.lower())
+        split = SPLIT_NAMES.get(name.lower())
         if split is not None and split in found:
             raise InputError(
                 f"data.folder: {shown(found[split])} and {shown(name)} are both the {split} split; "
@@ -148,29 +185,36 @@ def _splits(root: Path, folders: list[str]) -> dict[str, str]:
             )
         if split is not None:
             found[split] = name
+    only_splits = found and len(found) == len(folders)
+    listed = ", ".join(map(shown, found.values()))
     if "train" not in found or len(found) == 1:
-        if found and len(found) == len(folders):
+        if only_splits:
             lacks = "test" if "train" in found else "train"
             raise InputError(
-                f"data.folder: holds {', '.join(map(shown, found.values()))} and no {lacks} "
-                f"folder; add it, or name a folder that holds one folder a class"
+                f"data.folder: holds {listed} and no {lacks} folder; add it, or name a folder that "
+                "holds one folder a class"
             )
         return {}
-    if not any(entry.is_dir() for entry in _entries(root, found["train"])):
-        return {}  # pictures of trains, and of tests
-    if "test" not in found:  # one part held out: it is looked at once
+    if not tree.scan(found["train"])[0]:
+        if only_splits:
+            raise InputError(
+                f"data.folder: {listed} are named as splits, but {shown(found['train'])} holds no "
+                "folders, one a class; sort its images into such"
+            )
+        return {}  # images of trains, and of tests
+    if "test" not in found:  # the only part held out is the test split
         found["test"] = found.pop("validation")
     return {split: found[split] for split in SPLITS if split in found}
 
 
-def _named(place: str, folders: list[str]) -> dict[str, str]:
-    """Category to folder. On some systems a file's name comes with its accents set apart."""
+def _name_classes(place: str, folders: list[str]) -> dict[str, str]:
+    """Return category to folder. Some systems set a name's accents apart from its letters."""
     found: dict[str, str] = {}
     for folder in folders:
         name = unicodedata.normalize("NFC", folder)
         if not name.isprintable() or len(name) > MAX_NAME:
             raise InputError(
-                f"data.folder: {shown(f'{place}/{folder}' if place else folder)}: no name of a "
+                f"data.folder: {shown(_join(place, folder))}: no name of a "
                 f"category; rename it: 1 to {MAX_NAME} printable characters"
             )
         if name in found:
@@ -181,28 +225,32 @@ def _named(place: str, folders: list[str]) -> dict[str, str]:
     return found
 
 
-def _without_classes(place: str, loose: list[str]) -> InputError:
-    images = [name for name in loose if name.lower().endswith(SUFFIXES)]
-    lie = f"; {len(images):,} images lie directly in it: sort them into such" if images else ""
-    return InputError(f"data.folder: {place!r} holds no folders, one a class{lie}")
+def _no_classes(place: str, files: list[str]) -> InputError:
+    images = sum(map(_is_image, files))
+    loose = f"; {images:,} images lie directly in it: sort them into such" if images else ""
+    return InputError(f"data.folder: {place!r} holds no folders, one a class{loose}")
 
 
-def _entries(root: Path, place: str) -> list[os.DirEntry[str]]:
-    """What is in a folder, in order, without what is no part of it."""
-    try:
-        with os.scandir(Path(root, place)) as found:
-            entries = [entry for entry in found if not _no_part(entry.name)]
-    except OSError as error:
-        raise InputError(
-            f"data.folder: {(place or str(root))!r} cannot be read ({error.strerror})"
-        ) from None
-    return sorted(entries, key=lambda entry: _order(entry.name))
+def _unlabelled(tree: Tree, split: str, why: str) -> InputError:
+    folder, train = tree.splits[split], tree.splits["train"]
+    others = len(tree.splits) > 2
+    instead = "another held-out split is used then" if others else f"set data.folder to its {train}"
+    if not others:
+        instead += ", which is then split by content"
+    return InputError(
+        f"data.folder: {shown(folder)} has no labels ({why}), so nothing can be measured on it; "
+        f"sort it into the classes of {train}, or move it elsewhere: {instead}"
+    )
 
 
-def _no_part(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _NO_PART
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def _join(place: str, name: str) -> str:
+    return str(PurePosixPath(place, name))
 
 
 def _order(path: str) -> tuple[tuple[str, ...], str]:
-    """Folder by folder; where composed forms are equal, by what the names are."""
+    """Sort folder by folder; where composed forms are equal, by what the names are."""
     return tuple(unicodedata.normalize("NFC", path).split("/")), path

@@ -1,27 +1,25 @@
 """Files in MNIST's format: MNIST, Fashion-MNIST, KMNIST, QMNIST, EMNIST, or anyone's.
 
-`found` says which files, `stream` reads one. Its own splits, train and test, are kept.
+Its own splits, train and test, are kept.
 """
 
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.params.errors import shown
 from quickspine.sources import Collection
-from quickspine.sources.chosen import check_enough, choose
-from quickspine.sources.idx.found import Set, find
-from quickspine.sources.idx.labels import Labels, counted, named
-from quickspine.sources.idx.stream import Idx
-from quickspine.sources.storage.writing import Rows, entry, many_files
+from quickspine.sources.category_writer import CategoryWriter
+from quickspine.sources.idx.files import FileSet, find_files, name_labels
+from quickspine.sources.idx.reader import IdxFile, read_labels
+from quickspine.sources.selection import check_counts, limit_counts, select_categories
 from quickspine.space import need_space
 
 SYNTHETIC = False
@@ -33,10 +31,11 @@ SPLITS = ("train", "test")
 
 
 def fetch(data: Data, folder: Path) -> Collection:
-    """Write the first `data.drawings_per_category` images of each category and split.
+    """Write the first images of each category and split.
 
-    Memory does not grow with their number. EMNIST's images, which its files hold with rows and
-    columns exchanged, are turned upright: those of sets whose name begins with "emnist".
+    Memory does not grow with their number, but for the labels. EMNIST's images, which its files
+    hold with rows and columns exchanged, are turned upright: those of data sets whose name begins
+    with "emnist".
 
     Returns:
         One `Fetched` a category, in the order of `data.categories`, or of the labels; the file
@@ -46,100 +45,67 @@ def fetch(data: Data, folder: Path) -> Collection:
         InputError: names the file and what is wrong with it, or what of the params it has not.
         NoSpaceError: if the disk is too full.
     """
-    found = find(data)
-    upright = found.name.startswith("emnist")
-    shape = _shape(found, upright)
+    found = find_files(data)
+    transposed = found.name.startswith("emnist")
+    labels = {split: read_labels(found.files[split, "labels"]) for split in SPLITS}
+    shape = _check_images(found, labels)
+    height, width = reversed(shape) if transposed else shape
     if data.image_size is not None and shape != (data.image_size, data.image_size):
         raise InputError(
-            f"data.image_size: the images of {found.name} are {shape[1]}×{shape[0]} pixels and "  # noqa: RUF001 (times, not x)
+            f"data.image_size: the images of {found.name} are {width}×{height} pixels and "  # noqa: RUF001 (times, not x)
             f"are kept so; make it null. Received: {data.image_size}"
         )
-    files = {split: found.files[split, "labels"] for split in SPLITS}
-    counts = {split: counted(path) for split, path in files.items()}
-    for split in SPLITS:
-        _check_count(found, split, int(counts[split].sum()))
-    label_of = named(found.mapping, counts, files)
-    categories = choose(data, list(label_of), found.name)
-    there = {
-        name: {split: int(counts[split][label_of[name]]) for split in SPLITS} for name in categories
-    }
-    check_enough(data, there, found.name)
-    taken = {
-        name: {split: min(count, data.limit) for split, count in of.items()}
-        for name, of in there.items()
-    }
-    total = sum(sum(of.values()) for of in taken.values())
-    remedy = "lower data.drawings_per_category, or ask for fewer data.categories"
-    need_space(folder.parent, total * shape[0] * shape[1], remedy)
-    if upright:
-        print(f"fetch: {found.name}: rows and columns exchanged, upright", file=sys.stderr)
-    many_files(len(categories))
-    with ExitStack() as stack:
-        written = {
-            label_of[name]: stack.enter_context(
-                Rows(folder / f"{number:05d}.npy", shape[0] * shape[1])
-            )
-            for number, name in enumerate(categories)
-        }
-        bar = stack.enter_context(
-            tqdm(total=total, desc="fetch", unit=" images", mininterval=0.5, disable=None)
-        )
-        for split in SPLITS:
-            wanted = {label_of[name]: of[split] for name, of in taken.items()}
-            _copy(found, split, upright, written, wanted, bar)
-    url = found.files["train", "images"].name
-    entries = [
-        entry(name, written[label_of[name]], f"{url}#{label_of[name]}", taken[name])
+    label_of = name_labels(data, found, labels)
+    categories = select_categories(data, list(label_of), found.name)
+    counts = {
+        name: {split: int((labels[split] == label_of[name]).sum()) for split in SPLITS}
         for name in categories
-    ]
-    turned = ", turned upright" if upright else ""
-    attribution = f"not stated (the user's own files of the set {shown(found.name)}{turned})"
-    return Collection(entries, (*shape, 1), "raw", LICENCE, attribution)
+    }
+    check_counts(data, counts, found.name)
+    total = sum(sum(of.values()) for of in limit_counts(data, counts).values())
+    remedy = "lower data.drawings_per_category, or ask for fewer data.categories"
+    need_space(folder.parent, total * height * width, remedy)
+    if transposed:
+        print(f"fetch: {found.name}: rows and columns exchanged, upright", file=sys.stderr)
+    wanted = {name: label_of[name] for name in categories}
+    writer = CategoryWriter(data, folder, wanted, found.name)
+    images = sum(len(some) for some in labels.values())
+    with tqdm(total=images, desc="fetch", unit=" images", mininterval=0.5, disable=None) as bar:
+        for split in SPLITS:
+            with IdxFile(found.files[split, "images"]) as file:
+                start = 0
+                for block in file.blocks():  # to its end, where gzip's checksum is
+                    block = block.swapaxes(1, 2) if transposed else block
+                    writer.add(split, labels[split][start : start + len(block)], block)
+                    start += len(block)
+                    bar.update(len(block))
+    file_name = found.files["train", "images"].name
+    entries = writer.close(lambda name: f"{file_name}#{label_of[name]}")
+    turned = ", turned upright" if transposed else ""
+    title = data.title or f"the set {shown(found.name)}"
+    attribution = f"not stated (the user's own files of {title}{turned})"
+    return Collection(entries, (height, width, 1), "raw", LICENCE, attribution)
 
 
-def _shape(found: Set, upright: bool) -> tuple[int, int]:
-    """Height and width of the images, the same in both splits."""
+def _check_images(found: FileSet, labels: dict[str, NDArray[np.int64]]) -> tuple[int, int]:
+    """Return height and width of the images, the same in both splits."""
     shapes = {}
     for split in SPLITS:
-        with Idx(found.files[split, "images"]) as file:
-            if file.dtype != np.uint8 or len(file.shape) != 2 or max(file.shape) > MAX_SIDE:
-                raise file.wrong(
-                    f"holds {file.dtype.name} {[file.rows, *file.shape]}; images are uint8 "
+        with IdxFile(found.files[split, "images"]) as file:
+            rows, *shape = file.shape
+            if file.dtype != np.uint8 or len(shape) != 2 or max(shape) > MAX_SIDE:
+                raise file.error(
+                    f"holds {file.dtype.name} {list(file.shape)}; images are uint8 "
                     f"[n, height, width], at most {MAX_SIDE} pixels a side"
                 )
-            shapes[split] = file.shape
+            if rows != len(labels[split]):
+                other = found.files[split, "labels"].name
+                raise file.error(f"holds {rows:,} images, {other} {len(labels[split]):,} labels")
+            shapes[split] = shape
     if shapes["train"] != shapes["test"]:
         raise InputError(
-            f"data.folder: {found.name} has images of {list(shapes['train'])} pixels in train and "
-            f"of {list(shapes['test'])} in test; fetch its files anew"
+            f"data.folder: {found.name} has images of {shapes['train']} pixels in train and "
+            f"of {shapes['test']} in test; fetch its files anew"
         )
     height, width = shapes["train"]
-    return (width, height) if upright else (height, width)
-
-
-def _check_count(found: Set, split: str, labels: int) -> None:
-    with Idx(found.files[split, "images"]) as file:
-        if file.rows != labels:
-            other = found.files[split, "labels"].name
-            raise file.wrong(f"holds {file.rows:,} images, {other} {labels:,} labels")
-
-
-def _copy(
-    found: Set,
-    split: str,
-    upright: bool,
-    written: dict[int, Rows],
-    left: dict[int, int],
-    bar: tqdm[Any],
-) -> None:
-    """Append the first `left[label]` images of each label; the files are read to their ends."""
-    with Idx(found.files[split, "images"]) as file, Labels(found.files[split, "labels"]) as beside:
-        while len(images := file.read()):
-            of = beside.read(len(images))
-            if upright:
-                images = images.transpose(0, 2, 1)
-            for label, rows in written.items():
-                some = images[np.flatnonzero(of == label)[: left[label]]]
-                rows.append(some.reshape(len(some), rows.pixels))
-                left[label] -= len(some)
-                bar.update(len(some))
+    return height, width

@@ -18,13 +18,20 @@ from tqdm import tqdm
 from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.params.errors import shown
-from quickspine.sources import Collection, Encoding
-from quickspine.sources.chosen import capped, check_enough, choose
-from quickspine.sources.tfds import reading
-from quickspine.sources.tfds.content import Content, attribution, examine, licence, own_splits
-from quickspine.sources.tfds.library import find, started
-from quickspine.sources.tfds.preparing import prepare
-from quickspine.sources.tfds.sorting import Sorter
+from quickspine.sources import Collection
+from quickspine.sources.category_writer import CategoryWriter
+from quickspine.sources.jpeg_warnings import reencode_corrupt
+from quickspine.sources.selection import check_counts, max_images, select_categories, shorten
+from quickspine.sources.tfds.builders import find_builder, prepare, start_tfds
+from quickspine.sources.tfds.content import (
+    Content,
+    attribution,
+    examine,
+    has_labels,
+    licence,
+    read_split,
+    select_splits,
+)
 from quickspine.space import need_space
 
 SYNTHETIC = False
@@ -37,8 +44,7 @@ def fetch(data: Data, folder: Path) -> Collection:
 
     Returns:
         A file a category, numbered by label: `.npy` of pixels, or `.zip` of the files as they
-        came. At most `data.drawings_per_category` images of each split; categories without any
-        image are left out, unless they are asked for by name.
+        came. Categories without any image are left out, unless they are asked for by name.
 
     Raises:
         InputError: if there is no such builder, it is no image classification, cannot be
@@ -46,103 +52,105 @@ def fetch(data: Data, folder: Path) -> Collection:
             another `data.image_size`.
         NoSpaceError: if the disk is too full.
     """
-    with started() as library:
-        builder = find(library, str(data.dataset), data.folder)  # params see to it that it is told
+    with start_tfds() as tfds:
+        builder = find_builder(tfds, str(data.dataset), data.folder)
         full = builder.info.full_name
-        content = examine(library, builder)
+        content = examine(tfds, builder)
         if not all(name.isdecimal() for name in content.names):
-            choose(data, list(content.names), full)  # before anything travels
-        _check_size(data, content, full)
-        prepare(library, builder)
-        content = examine(library, builder)  # some know the names of their classes only now
-        categories = list(choose(data, list(content.names), full))
-        labelled = {
-            name: reading.has_labels(library, builder, name, content.label)
-            for name in builder.info.splits
-        }
-        splits = own_splits(labelled, full)
+            select_categories(data, list(content.names), full)  # before anything is downloaded
+        height, width, channels = content.shape
+        if content.fixed and data.image_size not in (None, height if height == width else None):
+            raise InputError(
+                f"data.image_size: images of {full} have {height} x {width} pixels and are "
+                f"kept so; make it null. Received: {data.image_size}"
+            )
+        prepare(tfds, builder)
+        content = examine(tfds, builder)  # some know the names of their classes only now
+        categories = select_categories(data, list(content.names), full)
+        splits = select_splits(
+            {name: has_labels(tfds, builder, name, content.label) for name in builder.info.splits},
+            full,
+        )
         as_files = data.image_size is not None and not content.fixed
-        _need(data, builder, content, len(categories), splits, folder, as_files)
+        need = _needed(data, builder, content, len(categories), splits, as_files)
+        need_space(folder.parent, need, "lower data.drawings_per_category")
 
-        labels = [content.names[name] for name in categories]
-        sorter = Sorter(folder, labels, data.limit, as_files, full)
-        _sort(library, builder, content, splits, as_files, sorter)
-        _check_enough(data, categories, sorter, full)
-        urls = [f"tfds:{full}/{quote(name)}" for name in categories]
-        entries = sorter.close(categories, urls)
+        labels = {name: content.names[name] for name in categories}
+        writer = CategoryWriter(data, folder, labels, full, as_files)
+        _write(tfds, builder, content, splits, as_files, writer)
+        _check(data, categories, writer, full)
+        entries = writer.close(lambda name: f"tfds:{full}/{quote(name)}")
         if len(entries) < 2:
             only = ", ".join(shown(entry.category) for entry in entries) or "none"
             raise InputError(
                 f"data.dataset: images of two categories at least are needed. {full} has: {only}"
             )
-        height, width = sorter.size or (data.image_size or 0,) * 2
-        encoding: Encoding = "pictures" if as_files else "raw"
-        shape = (height, width, content.shape[2])
-        return Collection(entries, shape, encoding, licence(builder), attribution(builder))
-
-
-def _check_size(data: Data, content: Content, full: str) -> None:
-    height, width, _ = content.shape
-    if data.image_size is not None and content.fixed and (height, width) != (data.image_size,) * 2:
-        raise InputError(
-            f"data.image_size: images of {full} have {height} x {width} pixels and are kept so; "
-            f"make it null. Received: {data.image_size}"
+        side = data.image_size or 0
+        return Collection(
+            entries,
+            (*(writer.size or (side, side)), channels),
+            "pictures" if as_files else "raw",
+            licence(builder),
+            attribution(builder),
         )
 
 
-def _sort(
-    library: Any,
+def _write(
+    tfds: Any,
     builder: Any,
     content: Content,
     splits: dict[str, str],
     as_files: bool,
-    sorter: Sorter,
+    writer: CategoryWriter,
 ) -> None:
+    full, damaged = builder.info.full_name, list[str]()
     total = sum(builder.info.splits[theirs].num_examples for theirs in splits.values())
-    print(f"fetch: {builder.info.full_name}: {total:,} images", file=sys.stderr, flush=True)
-    read = reading.files if as_files else reading.pixels
+    print(f"fetch: {full}: {total:,} images", file=sys.stderr, flush=True)
     with tqdm(total=total, desc="fetch", unit=" images", mininterval=0.5, disable=None) as bar:
         for ours, theirs in splits.items():
-            for labels, images in read(library, builder, theirs, content):
+            start = 0
+            for labels, images in read_split(tfds, builder, theirs, content, as_files):
+                if as_files:
+                    images, found = reencode_corrupt(images)
+                    damaged += [f"{theirs}, image {start + at}: {found[at]}" for at in found]
+                start += len(labels)
                 bar.update(len(labels))
-                if not sorter.add(ours, labels, images):
+                if not writer.add(ours, labels, images):
                     break
+    if damaged:
+        first = f"fetch: {len(damaged):,} damaged JPEG files are stored as PNG of what they show"
+        print("\n  ".join([first, *shorten(damaged)]), file=sys.stderr)
 
 
-def _check_enough(data: Data, categories: list[str], sorter: Sorter, full: str) -> None:
-    """Categories that were named must have images; each split as many as were asked for.
-
-    Where all are taken, a category may be missing in a split.
-    """
+def _check(data: Data, categories: tuple[str, ...], writer: CategoryWriter, full: str) -> None:
+    """Refuse categories asked for by name without images, and warn of a split that lacks one."""
     counts = {
-        name: {split: found[place] for split, found in sorter.counts.items()}
-        for place, name in enumerate(categories)
+        name: {split: counts[name] for split, counts in writer.counts.items()}
+        for name in categories
     }
-    counts = {name: found for name, found in counts.items() if any(found.values())}
-    empty = [shown(name) for name in data.categories if name not in counts]
-    if empty:
+    counts = {name: of for name, of in counts.items() if any(of.values())}
+    if empty := [shown(name) for name in data.categories if name not in counts]:
         raise InputError(
-            f"data.categories: {full} has no images of {', '.join(capped(empty))}; leave such out"
+            f"data.categories: {full} has no images of {', '.join(shorten(empty))}; leave such out"
         )
-    if data.drawings_per_category is not None and not data.allow_fewer:
-        check_enough(data, counts, full)
+    check_counts(data, counts, full, may_be_missing=True)
 
 
-def _need(
+def _needed(
     data: Data,
     builder: Any,
     content: Content,
     categories: int,
     splits: dict[str, str],
-    folder: Path,
     as_files: bool,
-) -> None:
+) -> int:
+    """Estimate the bytes that are written."""
     height, width, channels = content.shape
     each = height * width * channels if height and width else 0
     needed = 0.0
-    for theirs in splits.values():
+    for ours, theirs in splits.items():
         split = builder.info.splits[theirs]
-        most = min(data.limit * categories, split.num_examples) / max(1, split.num_examples)
-        share = min(most, categories / len(content.names))
+        most = min(max_images(data, ours) * categories, split.num_examples)
+        share = min(most / max(1, split.num_examples), categories / len(content.names))
         needed += share * (split.num_bytes if as_files else split.num_examples * each)
-    need_space(folder.parent, int(needed), "lower data.drawings_per_category")
+    return int(needed)

@@ -1,14 +1,22 @@
-"""What a data set's features and splits say: which is the image, the label, the test split."""
+"""Find the image, the label and the splits of a data set of tensorflow-datasets, and read them."""
 
 from __future__ import annotations
 
+import importlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from quickspine.errors import InputError
+from quickspine.parallel import cores
 
 SMALL = 96  # pixels a side; images of one fixed shape up to this are kept as pixels
+BLOCK = 256  # images read at once
+FILES = 16  # files read at once: they may be large
 
 # Cohen et al., "EMNIST: an extension of MNIST to handwritten letters", 2017, section II: digits,
 # capitals, small letters; in the merged sets these fifteen have one class for both cases.
@@ -26,13 +34,21 @@ _EMNIST = {
 
 @dataclass(frozen=True)
 class Content:
-    """Where images and labels are in a data set's examples."""
+    """Where images and labels are in a data set's examples.
 
-    image: str  # key of the image
-    label: str  # key of the label
-    names: dict[str, int]  # category to label, in the order of labels
-    shape: tuple[int | None, int | None, int]  # height and width, None where they vary; channels
-    transposed: bool  # whether x and y change places
+    Attributes:
+        image: key of the image.
+        label: key of the label.
+        names: category to label, in the order of labels.
+        shape: height and width, None where they vary, and channels.
+        transposed: whether x and y change places.
+    """
+
+    image: str
+    label: str
+    names: dict[str, int]
+    shape: tuple[int | None, int | None, int]
+    transposed: bool
 
     @property
     def fixed(self) -> bool:
@@ -40,17 +56,17 @@ class Content:
         return all(side is not None and side <= SMALL for side in self.shape[:2])
 
 
-def examine(library: Any, builder: Any) -> Content:
+def examine(tfds: Any, builder: Any) -> Content:
     """Find the image and the label of a builder's examples.
 
     Raises:
         InputError: if they are not one image of 1 or 3 channels of uint8, and one label.
     """
     features, full = builder.info.features, builder.info.full_name
-    parts = dict(features.items()) if isinstance(features, library.features.FeaturesDict) else {}
+    parts = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
     # By type, not by class: a bounding box or a video is none.
-    images = [key for key, part in parts.items() if type(part) is library.features.Image]
-    labels = [key for key, part in parts.items() if type(part) is library.features.ClassLabel]
+    images = [key for key, part in parts.items() if type(part) is tfds.features.Image]
+    labels = [key for key, part in parts.items() if type(part) is tfds.features.ClassLabel]
     keys = builder.info.supervised_keys
     if keys is not None and len(keys) == 2:
         images = [key for key in images if key == keys[0]] or images
@@ -90,8 +106,8 @@ def _names(builder: Any, label: Any) -> dict[str, int]:
     return {name: number for number, name in enumerate(label.names)}
 
 
-def own_splits(found: dict[str, bool], full: str) -> dict[str, str]:
-    """Which of a data set's splits are used, and as what.
+def select_splits(found: dict[str, bool], full: str) -> dict[str, str]:
+    """Return which of a data set's splits are used, and as what.
 
     Args:
         found: its splits, and whether their images have labels.
@@ -99,7 +115,7 @@ def own_splits(found: dict[str, bool], full: str) -> dict[str, str]:
 
     Returns:
         Ours to theirs, in the order train, validation, test; "" alone: it has one split only, so
-        the images are to be split here. A validation split is the test split where no other is.
+        preprocess splits the images. A validation split is the test split where no other is.
 
     Raises:
         InputError: if no split has labels, or it has several but none to train on.
@@ -120,8 +136,67 @@ def own_splits(found: dict[str, bool], full: str) -> dict[str, str]:
     return {"": "train"}
 
 
+def has_labels(tfds: Any, builder: Any, split: str, label: str) -> bool:
+    """Return whether a split has images with labels, by the first one."""
+    if not builder.info.splits[split].num_examples:
+        return False
+    examples = _examples(tfds, builder, split, {label: True}, {})
+    return any(int(example[label]) >= 0 for example in examples.take(1).as_numpy_iterator())
+
+
+def read_split(
+    tfds: Any, builder: Any, split: str, content: Content, as_files: bool
+) -> Iterator[tuple[NDArray[np.int64], Any]]:
+    """Yield labels, int64 [n], and n images, always in the same order.
+
+    Images are uint8 [n, height, width, channels], of one size in a block (where sizes vary, a
+    block is one image); or the bytes of JPEG and PNG files.
+
+    Raises:
+        InputError: if a record is damaged.
+    """
+    keys = {content.image: True, content.label: True}
+    decoders = {content.image: tfds.decode.SkipDecoding()} if as_files else {}
+    block = FILES if as_files else BLOCK if None not in content.shape else 1
+    examples = _examples(tfds, builder, split, keys, decoders).batch(block)
+    errors = importlib.import_module("tensorflow").errors
+    try:
+        for example in examples.as_numpy_iterator():
+            images = example[content.image]
+            if content.transposed:
+                images = images.swapaxes(1, 2)
+            yield example[content.label], list(images) if as_files else images
+    except (errors.DataLossError, errors.InvalidArgumentError, errors.NotFoundError) as error:
+        first = re.sub(r"\{\{.*?\}\} ?", "", error.message).partition("\n")[0][:300]
+        raise InputError(
+            f"{builder.data_dir}: damaged ({first}); remove it and run this again: it is "
+            "prepared anew"
+        ) from None
+
+
+def _examples(
+    tfds: Any, builder: Any, split: str, keys: dict[str, Any], decoders: dict[str, Any]
+) -> Any:
+    options = importlib.import_module("tensorflow").data.Options()
+    options.autotune.enabled = False  # it stalls at the end of a split
+    options.deterministic = True
+    config = tfds.ReadConfig(
+        options=options,
+        try_autocache=False,
+        interleave_cycle_length=1,  # one file after the other
+        num_parallel_calls_for_decode=cores(),
+        num_parallel_calls_for_interleave_files=1,
+    )
+    return builder.as_dataset(
+        split=split,
+        shuffle_files=False,
+        decoders=tfds.decode.PartialDecoding(keys, decoders=decoders),
+        read_config=config,
+    )
+
+
 def attribution(builder: Any) -> str:
-    """Who made a data set, by what it says of itself."""
+    """Return who made a data set, by what it says of itself."""
     info = builder.info
     match = re.search(r"\btitle\s*=\s*[{\"]+(.+?)[}\"]+\s*(,|\n|$)", info.citation or "", re.S)
     title = " ".join(match[1].replace("{", "").replace("}", "").split()) if match else info.name
@@ -130,6 +205,6 @@ def attribution(builder: Any) -> str:
 
 
 def licence(builder: Any) -> str | None:
-    """A data set's licence where tfds knows it."""
-    told = builder.info.redistribution_info
-    return str(getattr(told, "license", "") or "") or None
+    """Return a data set's licence where tfds knows it."""
+    info = builder.info.redistribution_info
+    return str(getattr(info, "license", "") or "") or None

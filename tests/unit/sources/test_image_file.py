@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from quickspine.sources.folder import pictures
-from quickspine.sources.folder.pictures import PictureError, kept, pixels
+from quickspine.sources import image_file
+from quickspine.sources.image_file import ImageError, check, decode
 
 HEIGHT, WIDTH = 24, 40
 TOLERANCE = 4  # grey values: two decoders of JPEG round and interpolate colours each in its way
@@ -118,12 +118,12 @@ def shown_by_tensorflow(content: bytes) -> NDArray[np.uint8]:
 def test_what_is_kept_is_what_is_shown(name: str) -> None:
     content, as_it_came, channels, shows = FILES[name]
     expected = np.asarray(shows if isinstance(shows, np.ndarray) else shows.convert("RGB"))
-    raw = pixels(content)
+    raw = decode(content)
     assert raw.shape == (*expected.shape[:2], channels)
     assert raw.dtype == np.uint8
     tolerance = 0 if content.startswith(b"\x89PNG") and "alpha" not in name else 12
     assert distance(np.broadcast_to(raw, expected.shape), expected) <= tolerance
-    now, kind = kept(content)
+    now, kind = check(content)
     assert (now == content) == as_it_came
     assert kind == ("jpg" if now.startswith(b"\xff\xd8") else "png")
     decoded = shown_by_tensorflow(now)
@@ -146,24 +146,25 @@ def bomb(side: int) -> bytes:
 
 @pytest.mark.parametrize("side", [8193, 10_000, 100_000])
 def test_bombs_are_not_set_off(side: int) -> None:
-    for decode in (kept, pixels):
-        with pytest.raises(PictureError, match=f"{side}×{side} pixels, more than 67,108,864"):  # noqa: RUF001
-            decode(bomb(side))
+    for read in (check, decode):
+        with pytest.raises(ImageError, match=f"{side}×{side} pixels, more than 67,108,864"):  # noqa: RUF001
+            read(bomb(side))
 
 
 def test_large_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "LARGE", 100)  # pixels
-    assert kept(file(RGB)) == (file(RGB), "png")
-    with pytest.raises(PictureError):
-        kept(file(RGB)[:-20])
-    assert np.array_equal(pixels(file(RGB)), smooth(3))  # the lock is free again
+    monkeypatch.setattr(image_file, "LARGE", 100)  # pixels
+    assert check(file(RGB)) == (file(RGB), "png")
+    with pytest.raises(ImageError):
+        check(file(RGB)[:-20])
+    assert np.array_equal(decode(file(RGB)), smooth(3))  # the lock is free again
 
 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
         (b"", "an empty file"),
-        (b"<html>", "neither JPEG nor PNG; it starts with b'<html>'"),
+        (b"<html>", "neither JPEG nor PNG: a web page (HTML)"),
+        (b"what?", "neither JPEG nor PNG: a file that starts with b'what?'"),
         (file(RGB, "GIF"), "a GIF file"),
         (file(RGB, "BMP"), "a BMP file"),
         (file(RGB, "TIFF"), "a TIFF file"),
@@ -177,9 +178,9 @@ def test_large_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_others_are_refused(content: bytes, why: str) -> None:
-    for decode in (kept, pixels):
-        with pytest.raises(PictureError) as caught:
-            decode(content)
+    for read in (check, decode):
+        with pytest.raises(ImageError) as caught:
+            read(content)
         assert why in str(caught.value)
 
 
@@ -189,24 +190,24 @@ WHOLE = [FILES[name][0] for name in ("jpeg", "progressive", "grey jpeg", "png", 
 @given(st.sampled_from(WHOLE), st.data())
 def test_no_beginning_of_a_file_passes_for_it(whole: bytes, data: st.DataObject) -> None:
     cut = whole[: data.draw(st.integers(0, len(whole) - 2))]
-    for decode in (kept, pixels):
-        with pytest.raises(PictureError):
-            decode(cut)
+    for read in (check, decode):
+        with pytest.raises(ImageError):
+            read(cut)
 
 
 @settings(max_examples=300)
 @given(st.sampled_from(WHOLE), st.data())
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_damage_is_told_or_harmless(whole: bytes, data: st.DataObject) -> None:
+def test_damage_is_an_error_or_harmless(whole: bytes, data: st.DataObject) -> None:
     """No other exception, and of PNG, which has checksums, never another image."""
     content = bytearray(whole)
     at = data.draw(st.integers(0, len(content) - 1))
     content[at] ^= data.draw(st.integers(1, 255))
     try:
-        found = pixels(bytes(content))
-    except PictureError:
+        found = decode(bytes(content))
+    except ImageError:
         return
     if whole.startswith(b"\x89PNG"):
-        assert np.array_equal(found, pixels(whole))
+        assert np.array_equal(found, decode(whole))
     else:
         assert found.dtype == np.uint8
