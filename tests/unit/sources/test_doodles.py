@@ -25,7 +25,7 @@ from quickspine.categories import DOODLES
 from quickspine.dataset.prepare.contact_sheet import contact_sheet
 from quickspine.errors import InputError, NoSpaceError
 from quickspine.params import Data
-from quickspine.sources import doodles, find
+from quickspine.sources import doodles
 from quickspine.sources.doodles import workers
 from quickspine.sources.doodles.drawing import PROGRAMS, draw, strokes
 from quickspine.sources.doodles.hand import Hand, generator
@@ -114,7 +114,7 @@ def test_fetch_writes_what_numpy_would_write(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doodles, "_CHUNK", 16)  # several chunks a file, the last one short
-    entries = find("doodles").fetch(data(), tmp_path).entries
+    entries = doodles.fetch(data(), tmp_path).entries
     assert [entry.category for entry in entries] == ["cat", "wine glass"]
     assert entries[1].url == "quickspine:doodles/wine%20glass?seed=1"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cat.npy", "wine glass.npy"]
