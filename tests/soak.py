@@ -96,8 +96,10 @@ def hit(process: subprocess.Popen[bytes], way: str) -> bool:
             kill = os.killpg if way == KILLS[0] else os.kill
             kill(process.pid, signal.SIGKILL)
             return True
-        below = psutil.Process(process.pid).children(recursive=True)
-        stages = [each for each in below if any("pipeline." in part for part in command(each))]
+        stages = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            below = psutil.Process(process.pid).children(recursive=True)
+            stages = [each for each in below if any("pipeline." in part for part in command(each))]
         for each in stages:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.terminate() if way == STOP else each.kill()
@@ -117,10 +119,8 @@ def command(process: psutil.Process) -> list[str]:
 
 def attempt(trial: Trial, folder: Path, expected: dict[str, str]) -> str:
     """Kill once, start again at once, compare; returns the problems, empty where all is well."""
-    project, log = (
-        new(folder / f"kill-{trial.number:02d}", SETTINGS),
-        folder / f"{trial.number}.log",
-    )
+    project = new(folder / f"kill-{trial.number:02d}", SETTINGS)
+    log = folder / f"kill-{trial.number:02d}.log"
     processes = [process := start(project, log)]
     try:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -70,10 +70,6 @@ def main(monkeypatch: pytest.MonkeyPatch, *arguments: str, **options: object) ->
     return 0
 
 
-def test_there_are_six_stages() -> None:
-    assert STAGES == ["evaluate", "fetch", "finetune", "preprocess", "tfrecords", "train"]
-
-
 @pytest.mark.parametrize("name", STAGES)
 def test_help_and_wrong_params_import_nothing_heavy(project: Path, name: str) -> None:
     more = ["--head", "dense", "--seed", "1"] if name in TRAINS else []
@@ -90,13 +86,6 @@ def test_help_and_wrong_params_import_nothing_heavy(project: Path, name: str) ->
         assert part in done.stderr
     assert "Traceback" not in done.stderr
     assert not (project / ".quickspine").exists()  # said no before it touched anything
-
-
-def test_the_command_itself_exits_with_2(project: Path) -> None:
-    done = python("-m", "pipeline.fetch", "--params", "bad.yaml")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("fetch: bad.yaml: 4 wrong\n  ")
 
 
 def test_a_pretrained_backbone_is_checked_before_tensorflow_starts(project: Path) -> None:
@@ -192,10 +181,7 @@ def test_what_is_wrong_with_the_data_exits_with_2_without_a_traceback(
     [
         (NoSpaceError("data: 3.9 GB are needed"), "fetch: data: 3.9 GB are needed\n"),
         (OSError(28, "No space left on device", "x.json"), "fetch: x.json: No space left on dev"),
-        (
-            MemoryError("Unable to allocate 9 GiB"),
-            "fetch: out of memory (Unable to allocate 9 GiB)",
-        ),
+        (MemoryError("of 9 GiB"), "fetch: out of memory (of 9 GiB)"),
     ],
 )
 def test_a_want_of_disk_or_memory_exits_with_1_without_a_traceback(
@@ -264,6 +250,7 @@ child.wait()
 """
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("shell", [False, True])
 def test_an_orphan_of_dvc_stops_and_tidies_up(project: Path, shell: bool) -> None:
     """DVC, killed with SIGKILL, cannot stop its stage; DVC's shell may stand in between."""
@@ -295,6 +282,7 @@ def test_an_orphan_of_dvc_stops_and_tidies_up(project: Path, shell: bool) -> Non
     assert list((project / "data").iterdir()) == []
 
 
+@pytest.mark.faults
 def test_an_orphan_from_its_very_start_stops_too(project: Path) -> None:
     """Killed while its stage starts, DVC is gone before the stage looks for it."""
     (project / "slow.py").write_text(SLOW)
@@ -341,8 +329,10 @@ def test_nobody_listening_does_not_stop_the_work(project: Path, where: str) -> N
     assert (project / "done").exists()
 
 
-@pytest.mark.parametrize("module", ["pydantic", "filelock", "ruamel"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("number", "module"),
+    [(signal.SIGTERM, "pydantic"), (signal.SIGINT, "filelock"), (signal.SIGHUP, "ruamel")],
+)
 def test_a_stage_stopped_while_it_starts_is_quiet(
     project: Path, number: signal.Signals, module: str
 ) -> None:

@@ -58,6 +58,7 @@ def test_a_process_without_stderr_works_too() -> None:
     assert (done.returncode, done.stdout) == (0, "done\n")
 
 
+@pytest.mark.slow
 def test_tensorflow_starts_without_what_keras_only_plots_with() -> None:
     """And what was hidden from it can be had afterwards, by it and by us."""
     code = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -18,6 +17,5 @@ def test_every_promise_names_a_test_that_exists() -> None:
         named = re.findall(r"`([\w/]+\.py)::(\w+)`", promise.split(" | ")[-1])
         assert named, promise
         for file, name in named:
-            tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
-            functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-            assert name in functions, f"{file}::{name}"
+            text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+            assert re.search(rf"^def {name}\(", text, re.MULTILINE), f"{file}::{name}"
