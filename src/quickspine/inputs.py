@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from quickspine.console import make_output_safe
 from quickspine.errors import InputError
 from quickspine.params import Params, load
 from quickspine.params.paths import resolve_path
@@ -72,6 +73,7 @@ def _link(name: str, target: Path | None) -> None:
 
 
 if __name__ == "__main__":
+    make_output_safe()
     try:
         chosen = load(sys.argv[1] if len(sys.argv) > 1 else "params.yaml")
         link_data(chosen)

@@ -11,6 +11,7 @@ from quickspine.errors import InputError
 from quickspine.nets import pretrained
 from quickspine.params.paths import project_root, resolve_path
 from quickspine.sources import mirror
+from quickspine.sources.folder.tree import read_tree
 from tests.conftest import MakeParams
 
 
@@ -77,6 +78,10 @@ def test_mirror_weights_and_links_are_found_from_a_copy(
     pretrained.check("MobileNetV2", weights, 64)
     with pytest.raises(InputError, match=r"finetune\.weights: no such file"):
         pretrained.check("MobileNetV2", f"x{weights}", 64)
+    for name in ("a", "b"):
+        (base / "given" / name).mkdir()
+        (base / "given" / name / "1.png").touch()
+    assert read_tree(folder).root == base / "given"
     params = make_params({"data.source": "folder", "data.folder": folder})
     inputs.link_data(params)
     assert Path("inputs/data").resolve() == base / "given"

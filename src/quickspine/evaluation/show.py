@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from quickspine.cli import EVALUATION, MODELS, RECORDS
+from quickspine.console import make_output_safe
 from quickspine.errors import InputError
 from quickspine.evaluation import predictions, summary
 from quickspine.files import read_json
@@ -15,6 +16,7 @@ from quickspine.files import read_json
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print it, and exit: 0 done, 2 where there is no evaluation to show."""
+    make_output_safe()
     parser = argparse.ArgumentParser(
         prog="python -m quickspine.evaluation.show", description=__doc__
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import httpx
 
 from quickspine.categories import tfds_file
 from quickspine.errors import InputError
+from quickspine.params.paths import resolve_path
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def parse(mirror: str, layout: Layout = BITMAPS) -> Place:
             return _folder(mirror, _file_url_path(mirror), layout)
         if "://" in mirror:
             raise ValueError(f"{scheme}:// is not supported")
-        path = Path(os.path.expanduser(mirror))  # noqa: PTH111 (it never raises)
+        path = resolve_path(mirror)
         return _folder(mirror, path, layout)
     except ValueError as error:
         secret = web or ("://" in mirror and scheme != "file")  # it may hold a password

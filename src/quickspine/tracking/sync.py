@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from quickspine.console import make_output_safe
 from quickspine.errors import InputError
 from quickspine.files import lock
 from quickspine.params import Tracking, load
@@ -17,6 +18,7 @@ from quickspine.tracking.store import open_store, project_root, store_uri
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Exit with 0 when nothing is left, 1 when something is, 2 on wrong params."""
+    make_output_safe()
     parser = argparse.ArgumentParser(prog="python -m quickspine.tracking.sync", description=__doc__)
     parser.add_argument("--params", default="params.yaml", help="default: params.yaml")
     args = parser.parse_args(arguments)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from quickspine.console import make_output_safe
 from quickspine.errors import InputError
 from quickspine.files import STATE
 from quickspine.params import Tracking, load
@@ -28,6 +29,7 @@ LOG = STATE / "ui.log"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run until interrupted, and exit: 0 then, 2 wrong params or port, 1 anything else."""
+    make_output_safe()
     parser = argparse.ArgumentParser(prog="python -m quickspine.tracking.ui", description=__doc__)
     parser.add_argument("--port", type=_port, default=5000, help="default: 5000")
     parser.add_argument("--params", default="params.yaml", help="default: params.yaml")

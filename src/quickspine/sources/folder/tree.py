@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from quickspine.errors import InputError
 from quickspine.params.errors import shown
+from quickspine.params.paths import resolve_path
 from quickspine.sources.selection import SPLITS, list_names, shorten
 
 SUFFIXES = (".jpg", ".jpeg", ".png")  # in any case
@@ -117,7 +118,7 @@ def read_tree(named: str) -> Tree:
         InputError: if it is no folder, has no class folders, has splits without a train one
             or without one held out, a split without labels, or names no category can have.
     """
-    root = Path(os.path.expanduser(named))  # noqa: PTH111 (it never raises)
+    root = resolve_path(named)
     if not root.is_dir():
         raise InputError(
             f"data.folder: {'not a' if root.exists() else 'no such'} folder. Received: "

@@ -8,7 +8,6 @@ data set before them. Capitals, a dot before `idx` and `.gz` make no difference.
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.params.errors import shown
+from quickspine.params.paths import resolve_path
 from quickspine.sources.idx.reader import MAX_LABEL
 
 UNNAMED = "mnist"  # the data set whose files have nothing before their names
@@ -61,7 +61,7 @@ def find_files(data: Data) -> FileSet:
         InputError: if there is no such folder, no such data set, more than one to choose from, or
             if a file of it is missing.
     """
-    folder = Path(os.path.expanduser(str(data.folder)))  # noqa: PTH111 (it never raises)
+    folder = resolve_path(str(data.folder))
     try:
         paths = list(_inside(folder))
     except OSError as error:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.params.errors import shown
+from quickspine.params.paths import resolve_path
 from quickspine.sources import Collection
 from quickspine.sources.category_writer import CategoryWriter
 from quickspine.sources.jpeg_warnings import reencode_corrupt
@@ -53,7 +54,8 @@ def fetch(data: Data, folder: Path) -> Collection:
         NoSpaceError: if the disk is too full.
     """
     with start_tfds() as tfds:
-        builder = find_builder(tfds, str(data.dataset), data.folder)
+        kept_in = None if data.folder is None else str(resolve_path(data.folder))
+        builder = find_builder(tfds, str(data.dataset), kept_in)
         full = builder.info.full_name
         content = examine(tfds, builder)
         if not all(name.isdecimal() for name in content.names):
