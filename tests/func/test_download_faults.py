@@ -344,8 +344,9 @@ def test_a_fault_of_our_own_stops_all_and_is_not_hidden(
         sources.fetch(ask(server.url, NAMES), RAW)
 
 
-@pytest.mark.parametrize("source", ["quickdraw", "strokes"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("source", "number"), [("quickdraw", signal.SIGTERM), ("strokes", signal.SIGINT)]
+)
 def test_a_signal_ends_a_fetch_from_a_silent_server_at_once(
     root: Path, source: str, number: signal.Signals
 ) -> None:
