@@ -27,6 +27,7 @@ from quickspine.sources.storage import npy
 from tests.func.project import ROOT, Project
 from tests.mirror_server import MirrorServer
 
+pytestmark = pytest.mark.faults
 OUTPUTS = {
     "fetch": "data/raw",
     "preprocess": "data/subset",

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from tests.func.project import Project
 
+pytestmark = pytest.mark.slow
 STAGES = ("train", "finetune")
 HEADS = ("dense", "spinal")
 NAMES = (*HEADS, *(f"{head}_validation" for head in HEADS), "difference", "p_holm")

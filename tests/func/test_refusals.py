@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from quickspine.files import sha256
 from tests.func.project import Project
 
+pytestmark = pytest.mark.faults
 Copied = Callable[[], Project]
 
 

@@ -13,6 +13,7 @@ import pytest
 from examples import regression, regression_report
 from examples.regression import FUNCTIONS, HEADS, Budget
 
+pytestmark = pytest.mark.slow
 TINY = Budget(seeds=2, train=256, validation=64, test=256, epochs=20, rates=(0.01,))
 
 
