@@ -23,8 +23,9 @@ from tqdm import tqdm
 from examples import regression_report
 from quickspine.dataset.records.seeds import derive
 from quickspine.errors import InputError
-from quickspine.nets.backbones.layers.head_block import flat_size
-from quickspine.nets.heads import HeadLayer, MatchedHead, SpinalHead
+from quickspine.nets.backbones.layers.head_block import HeadLayer, flat_size
+from quickspine.nets.heads.matched import MatchedHead
+from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.training.adam import adam
 from quickspine.training.model_file import parameters
 from quickspine.training.schedules import Cosine

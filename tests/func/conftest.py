@@ -95,12 +95,12 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of three classes with a head of ours, untrained."""
     import keras
 
-    from quickspine.nets import heads
+    from quickspine.nets.backbones.layers.head_builder import build_head
 
     layers = [
         keras.layers.Rescaling(1 / 255),
         keras.layers.Flatten(),
-        heads.build("spinal", configured().train, 3, seed=1, initialisation="keras"),
+        build_head("spinal", configured().train, 3, seed=1, initialisation="keras"),
     ]
     model = keras.Sequential([keras.layers.Input((28, 28, 1), dtype="uint8"), *layers])
     folder = tmp_path_factory.mktemp("model")

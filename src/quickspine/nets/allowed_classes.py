@@ -6,28 +6,17 @@ make, and with what: some of them read files, open addresses or load code. None 
 
 from __future__ import annotations
 
+import pkgutil
 from typing import Any
 
+from quickspine.nets import heads
+from quickspine.nets.backbones.layers.head_builder import head_class
 from quickspine.nets.backbones.layers.normalisation import FusedBatchNormalization
-from quickspine.nets.heads import (
-    DenseHead,
-    LinearHead,
-    MatchedHead,
-    ProgressiveHead,
-    SpinalHead,
-)
 
-OURS = {
-    f"quickspine>{kind.__name__}": kind.__name__
-    for kind in (
-        DenseHead,
-        FusedBatchNormalization,
-        LinearHead,
-        MatchedHead,
-        ProgressiveHead,
-        SpinalHead,
-    )
-}
+# Importing them registers them with Keras.
+HEADS = [head_class(module.name) for module in pkgutil.iter_modules(heads.__path__)]
+KINDS: list[type[Any]] = [FusedBatchNormalization, *HEADS]
+OURS = {f"quickspine>{kind.__name__}": kind.__name__ for kind in KINDS}
 # By the modules that Keras writes: what our networks and the backbones of keras.applications use.
 KERAS = {
     None: "__keras_tensor__",

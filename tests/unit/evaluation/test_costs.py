@@ -11,7 +11,7 @@ import pytest
 
 from quickspine.evaluation import costs
 from quickspine.evaluation.metrics import Latency
-from quickspine.nets.heads import SpinalHead
+from quickspine.nets.heads.spinal import SpinalHead
 
 
 def model() -> keras.Model:

@@ -29,7 +29,7 @@ from quickspine.evaluation.trained import find
 from quickspine.files import sha256
 from quickspine.nets import allowed_classes
 from quickspine.nets.backbones import classifier
-from quickspine.nets.heads import SpinalHead
+from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Head, Params
 from quickspine.training.model_file import MEMBERS, load, save
 

@@ -13,9 +13,11 @@ import tensorflow as tf
 from quickspine.evaluation.flops import multiplications, products
 from quickspine.nets.backbones import BACKBONES, classifier, sizes
 from quickspine.nets.backbones.densenet import densenet
-from quickspine.nets.backbones.features import seen
+from quickspine.nets.backbones.features import pooling, select_features
 from quickspine.nets.backbones.layers.convolution import TunedConvolution
-from quickspine.nets.heads import DenseHead, SpinalHead
+from quickspine.nets.backbones.layers.head_builder import head_class
+from quickspine.nets.heads.dense import DenseHead
+from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Backbone, Head, Params
 from quickspine.training.checkpoints import generators
 from quickspine.training.model_file import parameters
@@ -220,9 +222,10 @@ def test_heads_see_what_the_params_say(
 ) -> None:
     maps = np.random.default_rng(0).normal(size=(3, 2, 4, 5)).astype(np.float32)
     expected = maps if pool is None else pool(maps, axis=(1, 2))
-    np.testing.assert_allclose(seen(maps, features, head), expected, rtol=1e-6, atol=1e-7)
+    pooled = pooling(features, head_class(head))
+    np.testing.assert_allclose(select_features(maps, pooled), expected, rtol=1e-6, atol=1e-7)
     flat = maps[:, 0, 0]
-    assert seen(flat, features, head) is flat
+    assert select_features(flat, pooled) is flat
 
 
 def test_the_paper_s_dense_resnet_sees_the_maximum_of_the_map_before_its_pooling(

@@ -7,7 +7,9 @@ import pytest
 
 from quickspine.evaluation.flops import multiplications, products
 from quickspine.nets.backbones import classifier
-from quickspine.nets.heads import DenseHead, HeadLayer, SpinalHead
+from quickspine.nets.backbones.layers.head_block import HeadLayer
+from quickspine.nets.heads.dense import DenseHead
+from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Params
 
 

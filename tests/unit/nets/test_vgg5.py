@@ -10,7 +10,8 @@ import pytest
 
 from quickspine.nets.backbones import BACKBONES
 from quickspine.nets.backbones.vgg import vgg5
-from quickspine.nets.heads import DenseHead, SpinalHead
+from quickspine.nets.heads.dense import DenseHead
+from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.training.model_file import parameters
 
 

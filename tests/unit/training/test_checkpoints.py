@@ -26,7 +26,7 @@ from quickspine.dataset.records.reader import RecordSet
 from quickspine.errors import NoSpaceError
 from quickspine.nets.backbones.layers import convolution
 from quickspine.nets.backbones.layers.winograd import convolution as winograd
-from quickspine.nets.heads import SpinalHead
+from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Params
 from quickspine.signals import STOPPING, Stopped, stop_by_exception
 from quickspine.training import checkpoints, devices, loop, scoring, scratch, step

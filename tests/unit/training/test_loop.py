@@ -17,7 +17,8 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from quickspine.nets.heads import DenseHead, SpinalHead
+from quickspine.nets.heads.dense import DenseHead
+from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.training import loop
 from quickspine.training.devices import Device
 from quickspine.training.features import shuffled

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from quickspine.nets.backbones import classifier
-from quickspine.nets.heads import SpinalHead
+from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Params, Train
 from quickspine.training.model_file import load, parameters, save
 

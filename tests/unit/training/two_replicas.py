@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from quickspine.dataset.records.reader import open_records
 from quickspine.nets import pretrained
-from quickspine.nets.heads import SpinalHead
+from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Params
 from quickspine.training import checkpoints, features, loop, step
 from quickspine.training.adam import adam

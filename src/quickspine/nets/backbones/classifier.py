@@ -6,11 +6,11 @@ from typing import Any
 
 import keras
 
-from quickspine.nets import heads
 from quickspine.nets.backbones import BACKBONES
-from quickspine.nets.backbones.features import seen
+from quickspine.nets.backbones.features import pooling, select_features
+from quickspine.nets.backbones.layers.chain import ChainHead, part_size
 from quickspine.nets.backbones.layers.convolution import TunedConvolution
-from quickspine.nets.heads.spinal import part_size
+from quickspine.nets.backbones.layers.head_builder import build_head, head_class
 from quickspine.params import Train
 
 
@@ -45,20 +45,21 @@ def build(
         seed=seed,
         kind=TunedConvolution if tuned else keras.layers.Conv2D,
     )
-    features = seen(maps, params.features, head)
-    more = _more(params, head, maps, features)
-    logits = heads.build(head, params, classes, seed, params.initialisation, **more)(features)
-    return keras.Model(inputs, logits, name=f"{params.backbone}_{head}")
+    features = select_features(maps, pooling(params.features, head_class(head)))
+    layer = build_head(
+        head,
+        params,
+        classes,
+        seed=seed,
+        initialisation=params.initialisation,
+        cells=params.spinal_input == "cells",
+        spinal_part=_spinal_part(params, maps, features),
+    )
+    return keras.Model(inputs, layer(features), name=f"{params.backbone}_{head}")
 
 
-def _more(params: Train, head: str, maps: Any, features: Any) -> dict[str, Any]:
-    """What a head must know of how the spinal head takes the map."""
-    cells = params.spinal_input == "cells"
-    if head == "spinal" and cells:
-        return {"cells": True}
-    if head == "matched":
-        # The two may see different features.
-        part = part_size(seen(maps, params.features, "spinal").shape, cells)
-        if part != part_size(features.shape, False):
-            return {"spinal_part": part}
-    return {}
+def _spinal_part(params: Train, maps: Any, features: Any) -> int | None:
+    """Features that a spinal head's sub-layer sees; None where that is half of `features`."""
+    shape = maps.shape if pooling(params.features, ChainHead) == "map" else features.shape
+    part = part_size(shape, params.spinal_input == "cells")
+    return None if part == part_size(features.shape, False) else part

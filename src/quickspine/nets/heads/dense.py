@@ -7,11 +7,12 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.backbones.layers.head_block import HeadLayer, flat_size, flatten_channels_first
+from quickspine.nets.backbones.layers.head_block import flat_size
+from quickspine.nets.backbones.layers.hidden import HiddenHead
 
 
 @keras.saving.register_keras_serializable("quickspine")
-class DenseHead(HeadLayer):
+class DenseHead(HiddenHead):
     """Hidden blocks, usually one, and a linear layer: the head of the paper's VGG-5.
 
     Example:
@@ -35,21 +36,9 @@ class DenseHead(HeadLayer):
         self.width = width if width is None or isinstance(width, int) else tuple(width)
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        features = flat_size(shape)
-        chosen = self.width or 2 * features
-        widths = (chosen,) if isinstance(chosen, int) else chosen
-        self.blocks = ("hidden", *(f"hidden{number}" for number in range(2, len(widths) + 1)))
-        for name, width in zip(self.blocks, widths, strict=True):
-            self.add(name, width, features, hidden=True)
-            features = width
-        self.add("logits", self.classes, features, hidden=False)
+        width = self.width or 2 * flat_size(shape)
+        self.add_blocks(shape, (width,) if isinstance(width, int) else width)
         super().build(shape)
-
-    def call(self, features: Any, training: bool | None = None) -> Any:
-        values = flatten_channels_first(features)
-        for name in self.blocks:
-            values = self.run(name, values, training)
-        return self.run("logits", values, training)
 
     def get_config(self) -> dict[str, Any]:
         width = list(self.width) if isinstance(self.width, tuple) else self.width

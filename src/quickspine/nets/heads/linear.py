@@ -13,6 +13,8 @@ from quickspine.nets.backbones.layers.head_block import HeadLayer, flat_size, fl
 class LinearHead(HeadLayer):
     """One linear layer, after dropout where that is set; `batch_norm` has nothing to act on."""
 
+    paper_features = "maximum"
+
     def build(self, shape: tuple[int | None, ...]) -> None:
         self.add("logits", self.classes, flat_size(shape), hidden=False)
         super().build(shape)

@@ -6,13 +6,13 @@ from typing import Any
 
 import keras
 
+from quickspine.nets.backbones.layers.chain import spinal_parameters
 from quickspine.nets.backbones.layers.head_block import flat_size
-from quickspine.nets.heads.dense import DenseHead
-from quickspine.nets.heads.spinal import spinal_parameters
+from quickspine.nets.backbones.layers.hidden import HiddenHead
 
 
 @keras.saving.register_keras_serializable("quickspine")
-class MatchedHead(DenseHead):
+class MatchedHead(HiddenHead):
     """A dense head whose hidden layer is as wide as the spinal head's parameters allow.
 
     A spinal head usually has other parameters than the dense head that it replaces, so a
@@ -34,11 +34,8 @@ class MatchedHead(DenseHead):
         spinal_width: int | None = None,
         sub_layers: int = 4,
         spinal_part: int | None = None,
-        width: int | None = None,
         **rest: Any,
     ) -> None:
-        if width is not None:
-            raise ValueError(f"MatchedHead finds its own width. Received: width={width}")
         super().__init__(classes, **rest)
         self.spinal_width = spinal_width
         self.sub_layers = sub_layers
@@ -46,6 +43,7 @@ class MatchedHead(DenseHead):
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         self.width = self.matched_width(flat_size(shape))
+        self.add_blocks(shape, (self.width,))
         super().build(shape)
 
     def matched_width(self, features: int) -> int:
@@ -64,7 +62,6 @@ class MatchedHead(DenseHead):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        del config["width"]  # follows from the rest
         config |= {"spinal_width": self.spinal_width, "sub_layers": self.sub_layers}
         # Named where it is set only: files of other heads stay what they were.
         return {**config, **({"spinal_part": self.spinal_part} if self.spinal_part else {})}

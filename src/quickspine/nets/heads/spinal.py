@@ -6,22 +6,8 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.backbones.layers.chain import ChainHead
+from quickspine.nets.backbones.layers.chain import ChainHead, part_size
 from quickspine.nets.backbones.layers.head_block import flat_size, flatten_channels_first
-
-
-def part_size(shape: tuple[int | None, ...], cells: bool) -> int:
-    """How many of the features of `shape` ([batch, …]) a sub-layer sees: a half, or a cell's."""
-    return shape[-1] or 0 if cells else (flat_size(shape) + 1) // 2
-
-
-def spinal_parameters(
-    part: int, classes: int, width: int | None, sub_layers: int, batch_norm: bool
-) -> int:
-    """Trainable parameters of a SpinalHead whose sub-layers see `part` features each."""
-    width = width or part
-    sub_layer = (part + 1) * width + (sub_layers - 1) * (part + width + 1) * width
-    return sub_layer + 2 * width * sub_layers * batch_norm + (sub_layers * width + 1) * classes
 
 
 @keras.saving.register_keras_serializable("quickspine")

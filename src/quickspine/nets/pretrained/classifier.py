@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from quickspine.nets import heads
+from quickspine.nets.backbones.layers.head_builder import build_head
 from quickspine.params import Finetune
 
 
@@ -29,7 +29,7 @@ def head_on(
     features: Any, params: Finetune, head: str, classes: int, seed: int
 ) -> keras.layers.Layer:
     """The head `head`, built for `features` [-1, F]; initial weights as in PyTorch."""
-    layer = heads.build(head, params, classes, seed, "pytorch")
+    layer = build_head(head, params, classes, seed=seed, initialisation="pytorch")
     layer.build(features.shape)
     return layer
 

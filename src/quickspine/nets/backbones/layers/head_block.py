@@ -1,4 +1,4 @@
-"""What every head is made of: one hidden block, one way to flatten."""
+"""The base class of all heads: one kind of hidden block, one way to flatten."""
 
 from __future__ import annotations
 
@@ -41,7 +41,12 @@ class HeadLayer(keras.layers.Layer):  # type: ignore[misc]
         batch_norm: normalise after each hidden linear layer.
         initialisation: "pytorch" or "keras".
         seed: decides initial weights and dropout.
+
+    Attributes:
+        paper_features: what `train.features: paper` gives this head: "map" or "maximum".
     """
+
+    paper_features = "map"
 
     def __init__(
         self,
