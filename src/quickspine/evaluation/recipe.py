@@ -21,7 +21,7 @@ def schedule(params: OptimizerConfig) -> str:
     told = {
         "step": f"step: times {params.step_factor:g} {every}",
         "plateau": f"plateau: times {params.plateau_factor:g} {after}",
-        "restart": "restart: drawn anew at random after each epoch without a lower validation loss",
+        "random_restart": "random restart: drawn anew after each epoch without a lower loss",
     }
     return told.get(params.schedule, params.schedule)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator
 
 from quickspine.params.section import (
     MOST_LAYERS,
@@ -27,7 +27,10 @@ Backbone = Literal[
     "densenet",
 ]
 # fmt: on
-Schedule = Literal["constant", "cosine", "step", "plateau", "restart"]
+Schedule = Annotated[
+    Literal["constant", "cosine", "step", "plateau", "random_restart"],
+    BeforeValidator(lambda name: "random_restart" if name == "restart" else name),  # its old name
+]
 
 
 def _blocks(value: Any) -> Any:

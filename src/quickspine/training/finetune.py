@@ -25,7 +25,7 @@ from quickspine.training.loop import Fitted, Task, fit
 from quickspine.training.optimizers import optimizer
 from quickspine.training.outputs import Outcome
 from quickspine.training.progress import Epoch, merit
-from quickspine.training.schedules import schedule
+from quickspine.training.schedules import make_schedule
 from quickspine.training.step import compiled_forward
 
 FEATURE_BATCH = 128  # drawings through the frozen part at once
@@ -106,7 +106,7 @@ def finetune(
             validation=ordered(values["validation"], labels["validation"], 512),
             steps=steps,
             epochs=epochs,
-            schedule=schedule(chosen, name, rate, steps=steps, epochs=epochs, seed=seed),
+            schedule=make_schedule(chosen, name, rate, steps=steps, epochs=epochs, seed=seed),
             seed=seed,
             checkpoint=checkpoints.of(name, device, started) if checkpoints else None,
             optimizer=optimizer(chosen),

@@ -16,7 +16,7 @@ from quickspine.training.loop import Task, fit
 from quickspine.training.optimizers import optimizer
 from quickspine.training.outputs import Outcome
 from quickspine.training.progress import Epoch
-from quickspine.training.schedules import schedule
+from quickspine.training.schedules import make_schedule
 
 
 def train(
@@ -72,7 +72,7 @@ def train(
         validation=records.ordered("validation", 512),
         steps=steps,
         epochs=train.epochs,
-        schedule=schedule(
+        schedule=make_schedule(
             train, "train", train.learning_rate, steps=steps, epochs=train.epochs, seed=seed
         ),
         seed=seed,

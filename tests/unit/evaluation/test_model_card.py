@@ -169,12 +169,12 @@ def test_the_recipe_is_told(make: Any, evaluate: Evaluate, make_params: Any) -> 
     values = {
         **{f"finetune.{name}": value for name, value in course.items()},
         **{f"train.augment.{name}": value for name, value in paper.items()},
-        "train.schedule": "restart",
+        "train.schedule": "random_restart",
         "finetune.unfrozen_blocks": "all",
     }
     text = card(make(), evaluate, make_params(values)).replace(SPACE, " ")
     for words in (
-        "Adam at 0.003 (restart: drawn anew at random after each epoch without a lower validation",
+        "Adam at 0.003 (random restart: drawn anew after each epoch without a lower validation",
         "50 % of half its side (for 50 % of the drawings)",
         "a part of at least 95 % of its area, shown at full size",
         "moved by up to 4 whole pixels each way",

@@ -37,7 +37,7 @@ from quickspine.training.features import shuffled
 from quickspine.training.loop import Fitted, Task, fit
 from quickspine.training.model_file import save
 from quickspine.training.progress import Epoch, Progress
-from quickspine.training.schedules import Cosine, Plateau, Restart
+from quickspine.training.schedules import Cosine, Plateau, RandomRestart
 from quickspine.training.sgd import sgd
 
 Rows = NDArray[np.float32]
@@ -484,7 +484,7 @@ def test_descent_and_restarts_go_on_with_the_same_bits(
     monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
     keras.config.set_dtype_policy("mixed_bfloat16")
     bench.changes = {
-        "schedule": lambda: Restart(0.5, 3, "train", warmup=2),
+        "schedule": lambda: RandomRestart(0.5, 3, "train", warmup=2),
         "optimizer": lambda: partial(sgd, momentum=0.9),
         "early_stopping": lambda: None,
     }

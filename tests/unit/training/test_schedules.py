@@ -1,11 +1,11 @@
-"""Learning rates: warm-up, constant, cosine, step, plateau, restart."""
+"""Learning rates: warm-up, constant, cosine, step, plateau, random restart."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,16 +13,14 @@ from hypothesis import strategies as st
 
 from quickspine.dataset.records.seeds import derive
 from quickspine.params import Params
-from quickspine.params import Schedule as Name
 from quickspine.training.schedules import (
-    SCHEDULES,
     Constant,
     Cosine,
     Plateau,
-    Restart,
+    RandomRestart,
     Schedule,
-    Stairs,
-    schedule,
+    StepDecay,
+    make_schedule,
 )
 
 peaks = st.floats(1e-6, 10)
@@ -66,8 +64,8 @@ def test_warm_up_is_linear(step: int) -> None:
         Constant(0.5, 10),
         Cosine(0.5, 100, 10),
         Plateau(0.5, 1, 0.1, 10),
-        Restart(0.5, 1, "train", 10),
-        Stairs(0.5, 20, 0.1, 10),
+        RandomRestart(0.5, 1, "train", 10),
+        StepDecay(0.5, 20, 0.1, 10),
     ):
         assert made.rate(step) == pytest.approx(0.5 * (step + 1) / 10)
 
@@ -113,7 +111,7 @@ def test_plateau_keeps_the_rate_of_a_loss_that_falls(losses: list[float]) -> Non
 def test_stairs_fall_by_their_factor_and_constant_stays(
     peak: float, warmup: int, every: int, step: int
 ) -> None:
-    stairs, constant = Stairs(peak, every, 0.1, warmup), Constant(peak, warmup)
+    stairs, constant = StepDecay(peak, every, 0.1, warmup), Constant(peak, warmup)
     risen = min(1.0, (step + 1) / warmup) if warmup else 1.0
     assert constant.rate(step) == pytest.approx(peak * risen)
     fallen = 0.1 ** (max(step, warmup if step < warmup else 0) // every)
@@ -128,12 +126,12 @@ def test_restart_draws_anew_after_each_epoch_without_a_lower_loss(
     losses: list[float], seed: int, stop: int
 ) -> None:
     """Also when it was killed after some epoch, and its state went through a checkpoint."""
-    restart = Restart(2.0, seed, "blocks", warmup=3)
+    restart = RandomRestart(2.0, seed, "blocks", warmup=3)
     lowest, expected = math.inf, 2.0
     for epoch, loss in enumerate(losses):
         if epoch == stop:
             state = json.loads(json.dumps(restart.state()))
-            restart = Restart(2.0, seed, "blocks", warmup=3)
+            restart = RandomRestart(2.0, seed, "blocks", warmup=3)
             restart.restore(state)
         assert restart.rate(0) == pytest.approx(expected / 3)
         restart.epoch_ended(loss)
@@ -147,7 +145,7 @@ def test_restart_draws_anew_after_each_epoch_without_a_lower_loss(
 def test_restarts_are_cubes_of_uniform_shares_and_differ_between_phases_and_seeds() -> None:
     courses = []
     for seed, phase in ((1, "train"), (1, "head"), (2, "train")):
-        restart = Restart(1.0, seed, phase)
+        restart = RandomRestart(1.0, seed, phase)
         rates = []
         restart.epoch_ended(0.0)
         for _ in range(2000):
@@ -167,12 +165,11 @@ def test_params_choose_the_schedule(make_params: Callable[..., Params], section:
         values = {"schedule": name, "warmup_epochs": 1.5, **more}
         params = make_params({f"{section}.{key}": value for key, value in values.items()})
         own = getattr(params, section)
-        return schedule(own, "blocks", 0.2, steps=10, epochs=4, seed=6)
+        return make_schedule(own, "blocks", 0.2, steps=10, epochs=4, seed=6)
 
     assert made("constant") == Constant(0.2, 15)
     assert made("cosine") == Cosine(0.2, 40, 15)
-    assert made("step", step_epochs=2, step_factor=0.5) == Stairs(0.2, 20, 0.5, 15)
+    assert made("step", step_epochs=2, step_factor=0.5) == StepDecay(0.2, 20, 0.5, 15)
     plateau = made("plateau", plateau_patience=3, plateau_factor=0.4)
     assert plateau == Plateau(0.2, 3, 0.4, 15)
-    assert made("restart") == Restart(0.2, 6, "blocks", 15)
-    assert set(SCHEDULES) == set(get_args(Name))
+    assert made("random_restart") == made("restart") == RandomRestart(0.2, 6, "blocks", 15)
