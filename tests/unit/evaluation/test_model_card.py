@@ -174,7 +174,7 @@ def test_the_recipe_is_told(make: Any, evaluate: Evaluate, make_params: Any) -> 
     }
     text = card(make(), evaluate, make_params(values)).replace(SPACE, " ")
     for words in (
-        "Adam at 0.003 (random restart: drawn anew after each epoch without a lower validation",
+        "Adam at 0.003 (random restart: drawn anew after each epoch without a lower loss",
         "50 % of half its side (for 50 % of the drawings)",
         "a part of at least 95 % of its area, shown at full size",
         "moved by up to 4 whole pixels each way",
