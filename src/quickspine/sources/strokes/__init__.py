@@ -1,9 +1,9 @@
-"""Google's drawings as strokes, rendered here at any size: Quick, Draw!'s ndjson files.
+"""Quick, Draw!'s ndjson files: Google's drawings as strokes, rendered here at any size.
 
 The first drawings of each category from `full/simplified` or `full/raw` of `data.mirror`, white
 on black, as Google drew its 28×28 bitmaps of them. Of a file only the first lines travel. All
 drawings are taken, recognised or not, as in Google's bitmaps; those without a point are passed
-over, since Google has none. A line that is no drawing is refused: the file is damaged.
+over, since Google has none. A line that is not a drawing is refused: the file is damaged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 from tqdm import tqdm
 
 from quickspine.errors import InputError
@@ -24,8 +23,7 @@ from quickspine.sources import Collection, Fetched, mirror, quickdraw
 from quickspine.sources.download import DownloadError, connect, peek
 from quickspine.sources.rasteriser import rasterise
 from quickspine.sources.storage.writing import Rows, entry
-from quickspine.sources.strokes.ndjson import LineError, Strokes, parse
-from quickspine.sources.strokes.reading import RangeReader, Reader, lines
+from quickspine.sources.strokes.ndjson import LineError, RangeReader, Strokes, parse, read_lines
 from quickspine.space import need_space
 
 SYNTHETIC = False
@@ -36,23 +34,13 @@ SIDE = 28  # pixels, where data.image_size is null
 _BLOCK = 1 << 24  # bytes of bitmaps drawn at once at most: bounds memory
 _ALONE = 2000  # up to so many drawings, starting processes takes longer than it saves
 
-Place = mirror.Place
-
 
 @dataclass(frozen=True)
 class _Job:
     category: str
-    place: Place
+    place: mirror.Place
     file: Path
     data: Data
-
-
-@dataclass(frozen=True)
-class _Done:
-    category: str
-    fetched: Fetched | None
-    empty: int  # drawings without a point, passed over
-    problem: str = ""  # why it cannot be had
 
 
 def fetch(data: Data, folder: Path) -> Collection:
@@ -81,28 +69,32 @@ def fetch(data: Data, folder: Path) -> Collection:
     if not data.allow_fewer:
         need = count * data.limit * side**2
         need_space(folder.parent, need, "lower data.drawings_per_category or data.image_size")
-    place = _found(data, place)
+    place = _find_files(data, place)
     jobs = [
         _Job(category, place, folder / f"{label:05d}.npy", data)
         for label, category in enumerate(data.categories)
     ]
     processes = 1 if count * data.limit <= _ALONE else min(cores(), count)
-    done: list[_Done] = []
+    failed: dict[str, InputError] = {}
+    entries, empty = list[Fetched](), 0
     bar = tqdm(total=count, desc="fetch", unit=" categories", mininterval=0.5, disable=None)
     with bar, closing(by_processes(_render, jobs, processes)) as results:
-        for result in results:
+        for job, result in zip(jobs, results, strict=True):
             bar.update()
-            done.append(result)
-    problems = {each.category: InputError(each.problem) for each in done if each.problem}
-    if problems:
-        raise quickdraw.summarize(problems, count, place)
-    if empty := sum(each.empty for each in done):
+            if isinstance(result, InputError):
+                failed[job.category] = result
+            else:
+                entries.append(result[0])
+                empty += result[1]
+    if failed:
+        raise quickdraw.summarize(failed, count, place)
+    if empty:
         print(f"fetch: {empty:,} drawings without a point passed over", file=sys.stderr)
-    return Collection([cast(Fetched, each.fetched) for each in done], (side, side, 1))
+    return Collection(entries, (side, side, 1))
 
 
-def _found(data: Data, place: Place) -> Place:
-    """The place in its final layout, once every category's file was seen there."""
+def _find_files(data: Data, place: mirror.Place) -> mirror.Place:
+    """Return the place in its final layout, once every category's file was seen there."""
     with connect(place) as session:
         settled = quickdraw.find_layout(session, place, data)
         urls = {name: settled.request_url(name) for name in data.categories}
@@ -112,63 +104,51 @@ def _found(data: Data, place: Place) -> Place:
     return settled
 
 
-def _render(job: _Job, stop: Stop) -> _Done:
-    with connect(job.place, cast(Any, stop)) as session:
-        return _told(job, RangeReader(session, job.place.request_url(job.category)), stop)
-
-
-def _told(job: _Job, reader: Reader, stop: Stop) -> _Done:
-    """One category's drawings, rendered into its file; or why not."""
-    url = job.place.url(job.category)
+def _render(job: _Job, stop: Stop) -> tuple[Fetched, int] | InputError:
+    """Render one category's drawings; return its entry, and how many drawings are empty."""
+    url, limit = job.place.url(job.category), job.data.limit
     try:
-        rows, empty = _drawings(job, reader, stop)
-    except LineError as error:
-        problem = f"{url}: {error}; have the file there mended, or set data.mirror to another one"
-        return _Done(job.category, None, 0, problem)
-    except DownloadError as error:
+        with connect(job.place, cast(Any, stop)) as session:
+            reader = RangeReader(session, job.place.request_url(job.category))
+            rows, empty = _write(job, reader, stop)
+    except (LineError, DownloadError) as error:
         remedy = "run it again, or set data.mirror to another one"
-        return _Done(job.category, None, 0, f"{url}: {error}; {remedy}")
-    limit = job.data.limit
+        if isinstance(error, LineError):
+            remedy = "have the file there mended, or set data.mirror to another one"
+        return InputError(f"{url}: {error}; {remedy}")
     if not rows.rows:
-        problem = f"{url}: no drawings; take it out of data.categories"
-        return _Done(job.category, None, 0, problem)
+        return InputError(f"{url}: no drawings; take it out of data.categories")
     if rows.rows < limit and not job.data.allow_fewer:
-        problem = (
+        return InputError(
             f"{url}: {rows.rows} drawings, {limit} asked for; lower data.drawings_per_category to "
             f"{rows.rows}, or set data.allow_fewer: true"
         )
-        return _Done(job.category, None, 0, problem)
-    return _Done(job.category, entry(job.category, rows, url), empty)
+    return entry(job.category, rows, url), empty
 
 
-def _drawings(job: _Job, reader: Reader, stop: Stop) -> tuple[Rows, int]:
+def _write(job: _Job, reader: RangeReader, stop: Stop) -> tuple[Rows, int]:
     side, limit, empty = job.data.image_size or SIDE, job.data.limit, 0
     block = max(1, min(256, _BLOCK // (4 * side**2)))  # the rasteriser has four bytes a pixel
     waiting: list[Strokes] = []
     with Rows(job.file, side**2) as rows:
 
         def flush() -> None:
-            bitmaps = rasterise(waiting, side)
-            rows.append(bitmaps.reshape(len(waiting), -1).astype(np.uint8, copy=False))
-            waiting.clear()
+            if waiting:
+                rows.append(rasterise(waiting, side).reshape(len(waiting), -1))
+                waiting.clear()
             go_on(stop)
 
-        for number, line in enumerate(lines(reader, limit), 1):
+        for number, line in enumerate(read_lines(reader.read, limit), 1):
             if line.strip():
-                strokes = _parsed(line, number, job)
+                try:
+                    strokes = parse(line, job.category, job.data.strokes == "raw")
+                except LineError as error:
+                    raise LineError(f"line {number}: {error}") from None
                 empty += not strokes
                 waiting.extend([strokes] if strokes else [])
-            if len(waiting) == block or rows.rows + len(waiting) == limit:
+            if len(waiting) == block:
                 flush()
-            if rows.rows == limit:
+            if rows.rows + len(waiting) == limit:
                 break
-        if waiting:
-            flush()
+        flush()
     return rows, empty
-
-
-def _parsed(line: bytes, number: int, job: _Job) -> Strokes:
-    try:
-        return parse(line, job.category, job.data.strokes == "raw")
-    except LineError as error:
-        raise LineError(f"line {number}: {error}") from None

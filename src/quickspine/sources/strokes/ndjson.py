@@ -1,4 +1,4 @@
-"""Lines of Quick, Draw!'s ndjson files, judged and made into strokes in a frame of 256 units.
+"""Read and check Quick, Draw!'s ndjson files: one drawing a line, as pen strokes.
 
 A line is a JSON object; `drawing` holds strokes, each of them lists of x, of y and, in the raw
 files, of milliseconds. https://github.com/googlecreativelab/quickdraw-dataset#the-raw-moderated-dataset
@@ -6,47 +6,68 @@ files, of milliseconds. https://github.com/googlecreativelab/quickdraw-dataset#t
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from quickspine.sources.download import DownloadError, FolderSession, Session, Version
 
 Strokes = list[NDArray[np.float64]]  # each [points, 2]: x to the right, y downwards, 0 to 255
+Coordinates = list[Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]]
 
 LARGEST = 255.0  # units of a simplified drawing's longer side
+FIRST = 1 << 14  # bytes asked for before it is known how long lines are
+MOST = 1 << 20  # bytes asked for at once
+LONGEST = 1 << 24  # bytes of a line: far more than any drawing has
 
 
 class LineError(ValueError):
-    """A line that is no drawing; says why."""
+    """A line that is not a drawing; says why."""
+
+
+class _Line(BaseModel):
+    """Required fields, validated strictly; unknown fields are ignored."""
+
+    model_config = ConfigDict(strict=True)
+
+    word: str | None = None
+    drawing: list[Annotated[list[Coordinates], Field(min_length=2, max_length=3)]]
 
 
 def parse(line: bytes, category: str, raw: bool) -> Strokes:
-    """The strokes of one line; none where the drawing is empty.
+    """Return the strokes of one line; none where the drawing is empty.
 
     A raw drawing has the pixels of the device it was drawn on. As Google did for the simplified
     ones, it is aligned to the top left corner and scaled, x and y alike, so that its longer side
     is 255. Google also spaced the points evenly and dropped those that lie within two units of
-    their neighbours' line (Ramer, Douglas and Peucker); rendered, that is not wanted: it would
+    their neighbours' line (Ramer, Douglas and Peucker); that is left out, since rendered it would
     only make curves angular.
 
     Args:
         line: without its end.
-        category: what the line must say it shows, if it says so.
+        category: the word that the line must have, if it has one.
         raw: whether it comes from the raw files.
 
     Raises:
         LineError: if it is anything else.
     """
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        raise LineError(f"no JSON: {_shown(line)}") from None
-    if not isinstance(value, dict) or not isinstance(value.get("drawing"), list):
-        raise LineError(f"no object with a drawing: {_shown(line)}")
-    if value.get("word", category) != category:
-        raise LineError(f"a drawing of {_shown(value['word'])} rather than {category!r}")
-    strokes = [each for each in map(_stroke, value["drawing"]) if len(each)]
+        found = _Line.model_validate_json(line)
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, detail["loc"]))
+        reason = f"{where}: {detail['msg']}" if where else detail["msg"]
+        start = repr(line[:60].decode("utf-8", "replace"))
+        raise LineError(f"not a drawing ({reason:.200}): {start}") from None
+    if found.word not in (None, category):
+        raise LineError(f"a drawing of {found.word!r:.60} rather than {category!r}")
+    for x, y, *_ in found.drawing:
+        if len(x) != len(y):
+            raise LineError(f"a stroke with {len(x)} x and {len(y)} y")
+    strokes = [np.array(stroke[:2], np.float64).T for stroke in found.drawing if stroke[0]]
     if not strokes:
         return []
     points = np.concatenate(strokes)
@@ -63,28 +84,63 @@ def parse(line: bytes, category: str, raw: bool) -> Strokes:
     return [(stroke - low) * scale for stroke in strokes]
 
 
-def _stroke(stroke: Any) -> NDArray[np.float64]:
-    if not isinstance(stroke, list) or len(stroke) not in (2, 3):
-        raise LineError(f"a stroke that is not lists of x and of y: {_shown(stroke)}")
-    x, y = _numbers(stroke[0]), _numbers(stroke[1])
-    if len(x) != len(y):
-        raise LineError(f"a stroke with {len(x)} x and {len(y)} y")
-    return np.stack([x, y], axis=1)
+class RangeReader:
+    """Read a file of a mirror by ranges, each requested again after a fault that may pass."""
+
+    def __init__(self, session: Session | FolderSession, url: str) -> None:
+        self._session, self._url = session, url
+        self._at = 0
+        self._known: Version | None = None
+        self._ranged = True
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, about `size`; none at the end.
+
+        Raises:
+            DownloadError: if they cannot be had.
+        """
+        if self._known and self._known.size is not None and self._at >= self._known.size:
+            return b""
+        if not self._ranged:  # as much again as was sent before: in all at most twice the need
+            size = max(size, self._at)
+        content = self._session.retry(lambda: self._ask(size))
+        self._at += len(content)
+        return content
+
+    def _ask(self, size: int) -> bytes:
+        start = self._at
+        try:
+            with self._session.get(self._url, start, start + size, self._known) as reply:
+                self._known, self._ranged = reply.version, reply.ranged
+                return b"".join(reply.chunks)
+        except DownloadError as error:
+            if error.status == 416 and start:  # it ends here; the server had not said where
+                return b""
+            raise
 
 
-def _numbers(values: Any) -> NDArray[np.float64]:
-    # A type at a time: numpy would make numbers of texts and of true.
-    if not isinstance(values, list) or not {type(value) for value in values} <= {int, float}:
-        raise LineError(f"coordinates that are no numbers: {_shown(values)}")
-    try:
-        numbers = np.array(values, dtype=np.float64)
-    except OverflowError:  # an integer of hundreds of digits
-        numbers = np.array([np.inf])
-    if not np.all(np.abs(numbers) < 1e9):
-        raise LineError(f"coordinates that are no pixels: {_shown(values)}")
-    return numbers
+def read_lines(read: Callable[[int], bytes], wanted: int) -> Iterator[bytes]:
+    """Yield a file's lines without their ends, empty ones too.
 
+    Args:
+        read: returns the next bytes, at most as many as asked for; none at the end.
+        wanted: how many lines will be taken, about: only what they need is asked for.
 
-def _shown(value: Any) -> str:
-    text = value[:60].decode("utf-8", "replace") if isinstance(value, bytes) else repr(value)
-    return repr(text[:60]) if isinstance(value, bytes) else text[:60]
+    Raises:
+        DownloadError: if the file cannot be had, or a line never ends.
+    """
+    rest, given, length = b"", 0, 0
+    while True:
+        left = max(wanted - given, 1)
+        size = length // given * left + length // given if given else FIRST
+        content = read(min(max(size, 1 << 12), MOST))
+        if not content:
+            break
+        *whole, rest = (rest + content).split(b"\n")
+        for line in whole:
+            given, length = given + 1, length + len(line) + 1
+            yield line
+        if len(rest) > LONGEST:
+            raise DownloadError(f"a line of more than {LONGEST:,} bytes: no drawings")
+    if rest:
+        yield rest
