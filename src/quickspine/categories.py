@@ -1,4 +1,4 @@
-"""The names of drawable things: Quick, Draw!'s 345 and the 24 that quickspine draws itself."""
+"""Names of categories: Quick, Draw!'s 345, and the 24 that quickspine draws itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DOODLES = (
 
 
 def tfds_file(relative: str) -> Path:
-    """A file inside the tensorflow-datasets wheel, found without importing it (seconds)."""
+    """Find a file inside the tensorflow-datasets wheel without importing it (seconds)."""
     spec = importlib.util.find_spec("tensorflow_datasets")
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("tensorflow-datasets is not installed; run: make setup")
@@ -24,13 +24,13 @@ def tfds_file(relative: str) -> Path:
 
 @functools.cache
 def quickdraw() -> tuple[str, ...]:
-    """The 345 category names, in the order of the tensorflow-datasets label file."""
+    """Return the 345 category names, in the order of tensorflow-datasets' label file."""
     text = tfds_file("datasets/quickdraw_bitmap/labels.txt").read_text(encoding="utf-8")
     return tuple(line for line in text.splitlines() if line)
 
 
 def unknown(name: str, known: tuple[str, ...]) -> str | None:
-    """None where `name` is known, else a sentence that names the closest known ones."""
+    """Say that `name` is unknown, and name the closest known ones; None where it is known."""
     if name in known:
         return None
     folded = {other.casefold(): other for other in known}

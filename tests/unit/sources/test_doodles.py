@@ -23,10 +23,9 @@ from sklearn.linear_model import LogisticRegression
 
 from quickspine.categories import DOODLES
 from quickspine.dataset.prepare.contact_sheet import contact_sheet
-from quickspine.errors import InputError, NoSpaceError
+from quickspine.errors import NoSpaceError
 from quickspine.params import Data
 from quickspine.sources import doodles
-from quickspine.sources.doodles import workers
 from quickspine.sources.doodles.drawing import PROGRAMS, draw, strokes
 from quickspine.sources.doodles.hand import Hand, generator
 from tests.spawned import spawned
@@ -153,7 +152,7 @@ def test_processes_draw_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_processes_end_with_the_one_who_asks() -> None:
     jobs = (("cat", 1, index, index + 1) for index in range(10**9))
-    chunks = workers.drawn(jobs, 2)
+    chunks = doodles.draw_chunks(jobs, 2)
     assert np.array_equal(next(chunks), draw("cat", 1, 0, 1))
     assert len(spawned(psutil.Process())) == 2
     chunks.close()
@@ -163,10 +162,10 @@ def test_processes_end_with_the_one_who_asks() -> None:
 def test_processes_end_when_the_one_who_asks_is_killed(tmp_path: Path) -> None:
     program = tmp_path / "ask.py"
     program.write_text(
-        "from quickspine.sources.doodles import workers\n"
+        "from quickspine.sources import doodles\n"
         "if __name__ == '__main__':\n"
         "    jobs = (('cat', 1, k, k + 1) for k in range(10**9))\n"
-        "    for chunk in workers.drawn(jobs, 2):\n"
+        "    for chunk in doodles.draw_chunks(jobs, 2):\n"
         "        print('drawn', flush=True)\n"
     )
     with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE) as asker:
@@ -177,13 +176,6 @@ def test_processes_end_when_the_one_who_asks_is_killed(tmp_path: Path) -> None:
     assert len(children) == 2
     _, alive = psutil.wait_procs(children, timeout=20)
     assert not alive
-
-
-def test_what_is_no_doodle_is_refused(tmp_path: Path) -> None:
-    asked = data().model_copy(update={"categories": ("cat", "pencli")})
-    with pytest.raises(InputError, match=r"'pencli'.*did you mean 'pencil'"):
-        doodles.fetch(asked, tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_is_found_before_the_first_drawing(
