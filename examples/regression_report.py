@@ -8,14 +8,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from scipy import stats
 
-from quickspine.evaluation import charts, svg
-from quickspine.evaluation.figures import defaults
+from quickspine.evaluation.report import charts
 from quickspine.evaluation.statistics.paired import holm
 from quickspine.files import whole_file
 
@@ -153,9 +151,8 @@ def write(results: dict[str, Any], out: Path) -> list[Path]:
     page, image = out / "regression.md", out / "images" / "regression.svg"
     image.parent.mkdir(parents=True, exist_ok=True)
     before = page.read_text(encoding="utf-8") if page.is_file() else "# Regression\n\n"
-    with mpl.rc_context():
-        mpl.rcParams.update(defaults() | charts.STYLE)
-        document = svg.text(figure(results), "regression")
+    with charts.style():
+        document = charts.svg(figure(results), charts.PAPER)
     measured = f"![Errors on four functions](images/regression.svg)\n\n{markdown(results)}"
     texts = {
         out / "regression.json": json.dumps(results, indent=1) + "\n",

@@ -1,4 +1,4 @@
-"""Let every model answer the test split, once, and compare the heads."""
+"""Predict the test split with every model, once, and compare the heads."""
 
 from argparse import Namespace
 
@@ -9,38 +9,16 @@ from quickspine.params import Params
 def run(params: Params, args: Namespace) -> None:
     from quickspine.console import start_tensorflow
     from quickspine.dataset.records.reader import open_records
-    from quickspine.evaluation.candidates import candidates
     from quickspine.evaluation.trained import find
 
-    records = open_records(cli.RECORDS, params.data)  # says no before TensorFlow's seconds
+    records = open_records(cli.RECORDS, params.data)  # fails before the slow TensorFlow import
     trained = find(params, cli.MODELS, records.digest)
-    proposed = candidates(trained)
     start_tensorflow()
-    from quickspine.evaluation import evaluate, summary
-    from quickspine.tracking import attach, tracked_run
+    from quickspine.evaluation.evaluate import evaluate_and_track
 
-    with (
-        records.reading(),
-        tracked_run(
-            params,
-            stage="evaluate",
-            data_digest=records.digest,
-            synthetic=records.manifest["synthetic"],
-        ) as tracked,
-    ):
+    with records.reading():
         sheet = cli.SUBSET / "contact-sheet.png"
-        metrics, own = evaluate.evaluate(params, trained, records, cli.EVALUATION, sheet)
-        print(summary.words(metrics))
-        tracked.log_metrics(summary.flat(metrics))
-        tracked.log_artifact(cli.EVALUATION, "evaluation")
-        for digest, values in own.items():
-            attach(params.tracking, digest, values)
-        tracked.propose(
-            proposed,
-            source=params.data.name,
-            data_digest=records.digest,
-            drawings=records.examples("validation"),
-        )
+        evaluate_and_track(params, trained, records, cli.EVALUATION, sheet)
 
 
 if __name__ == "__main__":

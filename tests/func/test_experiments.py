@@ -67,7 +67,7 @@ def test_every_plot_is_drawn_from_what_evaluate_wrote(
     [
         ("Validation accuracy", "history.csv"),
         ("Test accuracy of each category", "per-category.csv"),
-        ("What is taken for what", "confusion.csv"),
+        ("Confusion matrix", "confusion.csv"),
         ("Calibration", "calibration.csv"),
     ],
 )

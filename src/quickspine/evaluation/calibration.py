@@ -1,8 +1,8 @@
-"""Calibration: does a model that says 80 % get 80 % right?
+"""Calibration: whether predictions of 80 % confidence are right 80 % of the time.
 
-A model's confidence in an answer is the highest probability of its softmax. Drawings are put into
-bins of equal width by it, and in each bin the mean confidence is held against the share of right
-answers (Guo et al. 2017, "On Calibration of Modern Neural Networks").
+Confidence is the highest softmax probability. Predictions are put into bins of equal width by it,
+and each bin's mean confidence is compared with its accuracy (Guo et al. 2017, "On Calibration of
+Modern Neural Networks").
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ BINS = 15  # as Guo et al.
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """What fell into the bins of confidence ((b - 1) / B, b / B], the lowest first.
+    """Counts in the bins of confidence ((b - 1) / B, b / B], the lowest first.
 
     Args:
-        drawings: int64 [B], in each bin.
+        counts: int64 [B], predictions in each bin.
         confidences: float64 [B], the sum of their confidences.
-        right: int64 [B], how many of them were answered right.
+        right: int64 [B], how many of them are correct.
     """
 
-    drawings: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
     confidences: npt.NDArray[np.float64]
     right: npt.NDArray[np.int64]
 
     @property
     def confidence(self) -> npt.NDArray[np.float64]:
-        """Float64 [B]: the mean confidence in each bin; NaN in one without drawings."""
+        """Float64 [B]: the mean confidence in each bin; NaN in an empty one."""
         return self._mean(self.confidences)
 
     @property
     def accuracy(self) -> npt.NDArray[np.float64]:
-        """Float64 [B]: the share of right answers in each bin; NaN in one without drawings."""
+        """Float64 [B]: the accuracy in each bin; NaN in an empty one."""
         return self._mean(self.right)
 
     @property
     def error(self) -> float:
-        """The expected calibration error, 0…1: mean distance of the two, weighted by drawings."""
+        """Expected calibration error, 0…1: mean distance of the two, weighted by `counts`."""
         apart = np.abs(self.right - self.confidences).sum()
-        return float(apart / self.drawings.sum())
+        return float(apart / self.counts.sum())
 
     def __add__(self, other: Reliability) -> Reliability:
-        """The bins of both together, as of two seeds."""
+        """Add the bins of two seeds."""
         return Reliability(
-            self.drawings + other.drawings,
+            self.counts + other.counts,
             self.confidences + other.confidences,
             self.right + other.right,
         )
@@ -59,7 +59,7 @@ class Reliability:
         self, sums: npt.NDArray[np.float64] | npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float64]:
         mean: npt.NDArray[np.float64] = np.full(len(sums), np.nan)
-        np.divide(sums, self.drawings, out=mean, where=self.drawings > 0)
+        np.divide(sums, self.counts, out=mean, where=self.counts > 0)
         return mean
 
 
@@ -77,7 +77,7 @@ def confidences(logits: Floats) -> npt.NDArray[np.float64]:
 
 
 def reliability(logits: Floats, labels: Ints, bins: int = BINS) -> Reliability:
-    """Sort the answers into `bins` bins of equal width by their confidence.
+    """Sort predictions into `bins` bins of equal width by their confidence.
 
     Args:
         logits: float [N, C], N at least 1.
@@ -100,7 +100,7 @@ def reliability(logits: Floats, labels: Ints, bins: int = BINS) -> Reliability:
 
 
 def expected_calibration_error(logits: Floats, labels: Ints, bins: int = BINS) -> float:
-    """The ECE, 0…1: how far confidence and accuracy are apart, in the mean over drawings.
+    """The ECE, 0…1: how far confidence and accuracy are apart, on average.
 
     Raises:
         ValueError: as `reliability`.

@@ -1,4 +1,4 @@
-"""The one look at the test split: every model answers it, the heads are compared."""
+"""The stage `evaluate`: predict the test split with every model, once, and compare the heads."""
 
 from __future__ import annotations
 
@@ -9,26 +9,16 @@ import keras
 from tqdm import tqdm
 
 from quickspine.dataset.records.reader import RecordSet
-from quickspine.evaluation import (
-    costs,
-    figures,
-    model_card,
-    pairing,
-    predictions,
-    recipe,
-    report,
-    summary,
-)
+from quickspine.evaluation import predictions, summary
 from quickspine.evaluation.comparison import DataInfo, summarise
-from quickspine.evaluation.evidence import Evidence
-from quickspine.evaluation.examples import collect, pick, positions
 from quickspine.evaluation.metrics import ModelRun
-from quickspine.evaluation.models import answer, labels_of
-from quickspine.evaluation.surroundings import surroundings
-from quickspine.evaluation.trained import Trained
+from quickspine.evaluation.predict import Network, read_labels
+from quickspine.evaluation.report import examples, figures, images, model_card, page, recipe
+from quickspine.evaluation.trained import Trained, candidates
 from quickspine.files import whole_folder, write_json
 from quickspine.params import Params
 from quickspine.space import need_space
+from quickspine.tracking import attach, tracked_run
 
 FIGURES = 16_000_000  # bytes, at the most, of plots, report and model card
 
@@ -39,90 +29,110 @@ def evaluate(
     records: RecordSet,
     place: Path,
     contact_sheet: Path | None = None,
-) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    """Write everything that an evaluation leaves into the folder `place`.
+) -> dict[str, Any]:
+    """Write all outputs of an evaluation into the folder `place`, whole or not at all.
 
     Files: `metrics.json`, `summary.json` (its part for DVC), `predictions.npz`, `plots/`,
     `report.html` and `model-card.md`.
 
-    Models run in float32, whatever they were trained in, so that the comparison owes nothing to
-    rounding.
+    Models run in float32, whatever precision they were trained in.
 
     Args:
         params: the whole of params.yaml.
         trained: the models, from `trained.find`.
         records: the data.
-        place: the folder of the evaluation, written whole or not at all.
+        place: the folder of the evaluation.
         contact_sheet: a PNG to show in the report.
 
     Raises:
-        NoSpaceError: before the first model is run, where the disk has no room for the rest.
+        InputError: if a model cannot be loaded, diverged, or is for other images or categories.
+        NoSpaceError: before the first prediction, if the disk has no room for the outputs.
 
     Returns:
-        What `metrics.json` holds, and the test metrics of each model by model digest.
+        The content of `metrics.json`.
     """
-    labels = labels_of(records)
-    logits = len(labels) * len(records.categories) * 4
+    labels, categories = read_labels(records), records.categories
+    logits = len(labels) * len(categories) * 4
     need_space(place, len(trained) * logits + FIGURES, "train fewer seeds")
-    runs: list[ModelRun] = []
-    for model in tqdm(trained, desc="evaluate", unit="model", leave=False, disable=None):
-        keras.utils.clear_session()
-        # Seeds of a head are networks of one shape: large batches are timed once.
-        first = all((run.stage, run.head) != (model.stage, model.head) for run in runs)
-        timed = costs.BATCHES if first else costs.BATCHES[:1]
-        runs.append(answer(model, records, params.evaluate.latency_repeats, timed))
-    manifest = records.manifest
+    runs = predict_all(params, trained, records)
+    facts = records.manifest
     data: DataInfo = {
-        "source": manifest["source"],
-        "synthetic": manifest["synthetic"],
-        "licence": manifest["licence"],
-        "attribution": manifest["attribution"],
+        "source": facts["source"],
+        "synthetic": facts["synthetic"],
+        "licence": facts["licence"],
+        "attribution": facts["attribution"],
         "shape": list(records.shape),
         "train": records.examples("train"),
         "validation": records.examples("validation"),
         "test": records.examples("test"),
     }
-    metrics = summarise(runs, labels, records.categories, data, params.evaluate)
-    examples = pick(runs, labels, pairing.main_pairs(metrics))
-    drawings = (images.numpy() for images, _ in records.ordered("test", 256))
-    bitmaps = collect(drawings, positions(examples))
+    metrics = summarise(runs, labels, categories, data, params.evaluate)
+    chosen = examples.pick(runs, labels, summary.main_pairs(metrics))
+    batches = (batch.numpy() for batch, _ in records.ordered("test", 256))
+    bitmaps = images.collect(batches, examples.positions(chosen))
     records.check_unchanged()
+    models = {run.name: model.digest for run, model in zip(runs, trained, strict=True)}
+    digests = {"params": params.digest(), "data": records.digest, **models}
     with whole_folder(place) as folder:
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "summary.json", summary.short(metrics))
-        digests = {run.name: model.digest for run, model in zip(runs, trained, strict=True)}
-        predictions.write(folder, runs, labels, records.digest, digests)
-        drawn = figures.write(folder / "plots", runs, labels, records.categories, metrics)
-        known = {"params": params.digest(), "data": records.digest, **digests}
-        report.write(
-            folder / "report.html",
-            Evidence(
-                metrics,
-                drawn,
-                examples,
-                bitmaps,
-                surroundings(),
-                known,
-                None if contact_sheet is None else contact_sheet.read_bytes(),
-                {
-                    "train": recipe.seen(params.train),
-                    "finetune": recipe.started(params.finetune),
-                },
-            ),
+        predictions.write(folder, runs, labels, records.digest, models)
+        page.Report(
+            metrics=metrics,
+            charts=figures.write(folder / "plots", runs, labels, categories, metrics),
+            examples=chosen,
+            bitmaps=bitmaps,
+            digests=digests,
+            environment=page.describe_environment(),
+            contact_sheet=None if contact_sheet is None else contact_sheet.read_bytes(),
+            notes={
+                "train": recipe.features(params.train),
+                "finetune": recipe.start(params.finetune),
+            },
+        ).write(folder / "report.html")
+        model_card.write(folder / "model-card.md", metrics, params, digests)
+    return metrics
+
+
+def evaluate_and_track(
+    params: Params,
+    trained: list[Trained],
+    records: RecordSet,
+    place: Path,
+    contact_sheet: Path | None = None,
+) -> None:
+    """Evaluate as one MLflow run, print the result, and propose the best model as champion.
+
+    Args and raises: as `evaluate`.
+    """
+    with tracked_run(
+        params,
+        stage="evaluate",
+        data_digest=records.digest,
+        synthetic=records.manifest["synthetic"],
+    ) as tracked:
+        metrics = evaluate(params, trained, records, place, contact_sheet)
+        print(summary.describe(metrics))
+        tracked.log_metrics(summary.flat(metrics))
+        tracked.log_artifact(place, "evaluation")
+        for model in trained:
+            values = summary.of_seed(metrics, f"{model.stage}-{model.head}", model.seed)
+            attach(params.tracking, model.digest, values)
+        tracked.propose(
+            candidates(trained),
+            source=params.data.name,
+            data_digest=records.digest,
+            drawings=records.examples("validation"),
         )
-        model_card.write(folder / "model-card.md", metrics, params, known)
-    return metrics, {model.digest: _own(metrics, model, params) for model in trained}
 
 
-def _own(metrics: dict[str, Any], model: Trained, params: Params) -> dict[str, float]:
-    """The test metrics of one model, under the names that MLflow shows."""
-    whole = metrics["models"][f"{model.stage}-{model.head}"]
-    position = whole["seeds"].index(model.seed)
-    top = f"top{params.evaluate.top_k}_accuracy"
-    return {
-        "test_accuracy": whole["accuracy"]["runs"][position],
-        f"test_{top}": whole[top]["runs"][position],
-        "test_loss": whole["loss"]["runs"][position],
-        "test_calibration_error": whole["calibration_error"]["runs"][position],
-        "latency_ms": whole["latency_ms"],
-    }
+def predict_all(params: Params, trained: list[Trained], records: RecordSet) -> list[ModelRun]:
+    """Predict with every model; models of one stage and head, in a row, share their network."""
+    runs: list[ModelRun] = []
+    network: Network | None = None
+    for model in tqdm(trained, desc="evaluate", unit="model", leave=False, disable=None):
+        if network is None or network.of != (model.stage, model.head):
+            keras.utils.clear_session()
+            network = Network(model, records, params.evaluate.latency_repeats)
+        runs.append(network.predict(model))
+    return runs

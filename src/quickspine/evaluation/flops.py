@@ -1,4 +1,4 @@
-"""What a network has to compute, counted from the model itself: its multiply-adds."""
+"""Multiply-adds of a network, counted from its layers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import keras
 
 @dataclass(frozen=True)
 class Product:
-    """One layer as a product of matrices: for a drawing [positions, fan_in] × [fan_in, units].
+    """One layer as a product of matrices: for one image [positions, fan_in] × [fan_in, units].
 
     Attributes:
         name: of the layer.
-        positions: of its output map; 1 of a linear layer on flat features.
-        fan_in: products that are summed for one output.
-        units: outputs at a position.
+        positions: of its output map; 1 for a linear layer on flat features.
+        fan_in: inputs that are summed for one output.
+        units: outputs at each position.
     """
 
     name: str
@@ -28,12 +28,12 @@ class Product:
 
     @property
     def multiply_adds(self) -> int:
-        """Of one drawing, forward."""
+        """Per image, forward."""
         return self.positions * self.fan_in * self.units
 
     @property
     def outputs(self) -> int:
-        """How many numbers it makes of one drawing."""
+        """Output values per image."""
         return self.positions * self.units
 
 
@@ -44,7 +44,7 @@ def products(model: Any) -> list[Product]:
 
 
 def multiplications(model: Any) -> int:
-    """Multiply-adds of a model or layer for one drawing, forward, as the paper counts them.
+    """Multiply-adds of a model or layer for one image, forward, as the paper counts them.
 
     Convolutions and linear layers; normalisation, activations and pooling are left out.
     """
@@ -66,6 +66,6 @@ def _of(layer: keras.layers.Layer) -> Iterator[Product]:
 
 
 def _positions(layer: keras.layers.Layer) -> int:
-    """Of the map that a layer makes; 1 of a layer inside another one, which sees flat features."""
+    """Positions of a layer's output map; 1 for a layer inside another, on flat features."""
     nodes = layer._inbound_nodes
     return prod(nodes[0].outputs[0].shape[1:-1]) if nodes else 1

@@ -1,8 +1,8 @@
-"""What one trained model's answers on the test split are worth."""
+"""Measures of one trained model's logits on the test split."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,25 +21,24 @@ ROWS = 4096  # turned into float64 at once
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds to answer."""
+    """Milliseconds per forward pass."""
 
     median_ms: float
-    p95_ms: float  # 95 % of the answers took no longer
+    p95_ms: float  # 95 % of the passes took no longer
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What a model costs.
+    """What a network costs; equal for all seeds of a head.
 
     Args:
         parameters: trainable ones of the whole model.
         head_parameters: of the head alone.
-        multiplications: multiply-adds for one drawing, of convolutions and linear layers.
+        multiplications: multiply-adds for one image, of convolutions and linear layers.
         head_multiplications: of the head alone.
         weights_bytes: of all weights in float32.
-        activations_bytes: the most that one layer reads and makes of one drawing, in float32.
-        latency: by the number of drawings at once; at least for 1.
-        training_seconds: what its training took; None where it was not trained here.
+        activations_bytes: largest inputs plus outputs of one layer for one image, in float32.
+        latency: by batch size; at least for 1.
     """
 
     parameters: int
@@ -49,26 +48,25 @@ class Costs:
     weights_bytes: int
     activations_bytes: int
     latency: Mapping[int, Latency]
-    training_seconds: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class ModelRun:
-    """One trained model, and what it answered on the test split.
+    """One trained model and its logits on the test split.
 
     Args:
-        stage: how it was trained: "train" (from random weights) or "finetune".
+        stage: "train" (from random weights) or "finetune".
         head: the name of its head.
         seed: the seed it was trained with.
-        logits: float32 [N, C], one row a test drawing, in the order of the labels.
-        costs: what it costs.
+        logits: float32 [N, C], one row per test image, in the order of the labels.
+        costs: of its network.
         validation_accuracy: of its best epoch, 0…1: what it was chosen by.
-        history: one mapping an epoch, in order, with `epoch`, `loss`, `accuracy`, `val_loss`,
-            `val_accuracy` and `learning_rate`; what is missing or None is left out of the plots.
+        history: one mapping per epoch, in order, with `epoch`, `loss`, `accuracy`, `val_loss`,
+            `val_accuracy` and `learning_rate`; missing values and None are left out of the plots.
+        training_seconds: of the training loop; None where it was not trained here.
 
     Raises:
         InputError: if a logit is not finite: the training diverged.
-        ValueError: if `logits` is not a float array [N, C].
     """
 
     stage: Literal["train", "finetune"]
@@ -78,26 +76,32 @@ class ModelRun:
     costs: Costs
     validation_accuracy: float
     history: Sequence[Mapping[str, Any]]
+    training_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if self.logits.ndim != 2 or not np.issubdtype(self.logits.dtype, np.floating):
-            received = f"{self.logits.dtype} {list(self.logits.shape)}"
-            raise ValueError(f"logits must be float32 [N, C]. Received: {received}")
         if not np.isfinite(self.logits).all():
             raise InputError(
-                f"models/{self.name}: its answers hold NaN or infinity, so its training diverged; "
+                f"models/{self.name}: predicts NaN or infinity, so its training diverged; "
                 f"lower {self.stage}.learning_rate"
             )
 
     @property
     def model(self) -> str:
-        """`<stage>-<head>`: what the runs of all seeds have in common."""
+        """`<stage>-<head>`: shared by the runs of all seeds."""
         return f"{self.stage}-{self.head}"
 
     @property
     def name(self) -> str:
         """`<stage>-<head>-<seed>`, as the folder under models/."""
         return f"{self.model}-{self.seed}"
+
+
+def by_model(runs: Iterable[ModelRun]) -> dict[str, list[ModelRun]]:
+    """Group runs by `<stage>-<head>`, keeping their order."""
+    groups: dict[str, list[ModelRun]] = {}
+    for run in runs:
+        groups.setdefault(run.model, []).append(run)
+    return groups
 
 
 def _check(logits: Floats, labels: Ints) -> None:
@@ -113,21 +117,21 @@ def _check(logits: Floats, labels: Ints) -> None:
 
 
 def correct(logits: Floats, labels: Ints) -> Bools:
-    """Bool [N]: whether the highest logit is the label's (of equals, the first counts)."""
+    """Bool [N]: whether the highest logit is the label's (the first of equals counts)."""
     _check(logits, labels)
     right: Bools = logits.argmax(axis=1) == labels
     return right
 
 
 def accuracy(logits: Floats, labels: Ints) -> float:
-    """The share of right answers, 0…1. Raises ValueError if the shapes disagree."""
+    """Share of correct predictions, 0…1. Raises ValueError if the shapes disagree."""
     return float(correct(logits, labels).mean())
 
 
 def top_k_accuracy(logits: Floats, labels: Ints, k: int) -> float:
-    """The share of drawings whose label is among the `k` highest logits, 0…1.
+    """Share of images whose label is among the `k` highest logits, 0…1.
 
-    Of equal logits the one with the lower label ranks higher, so that k = 1 is `accuracy`.
+    Of equal logits the lower label ranks higher, so that k = 1 is `accuracy`.
     """
     _check(logits, labels)
     own = np.take_along_axis(logits, labels[:, None], axis=1)
@@ -149,7 +153,7 @@ def loss(logits: Floats, labels: Ints) -> float:
 
 
 def confusion(logits: Floats, labels: Ints) -> npt.NDArray[np.int64]:
-    """Int [C, C]: drawings by true label (rows) and by answer (columns)."""
+    """Confusion matrix, int64 [C, C]: images by true label (rows) and prediction (columns)."""
     _check(logits, labels)
     classes = logits.shape[1]
     pairs = labels.astype(np.int64) * classes + logits.argmax(axis=1)
@@ -157,8 +161,41 @@ def confusion(logits: Floats, labels: Ints) -> npt.NDArray[np.int64]:
 
 
 def per_class_accuracy(matrix: Ints) -> npt.NDArray[np.float64]:
-    """Float64 [C] from a confusion matrix [C, C]; NaN for a class without drawings."""
+    """Float64 [C] from a confusion matrix [C, C]; NaN for a class without images."""
     shown = matrix.sum(axis=1)
     share = np.full(len(matrix), np.nan)
     np.divide(np.diagonal(matrix), shown, out=share, where=shown > 0)
     return share
+
+
+@dataclass(frozen=True, eq=False)
+class PerCategory:
+    """Accuracy of one model by category, over its seeds.
+
+    Args:
+        images: int64 [C], test images of each category.
+        accuracy: float64 [C], the mean over seeds; NaN for a category without images.
+        low: float64 [C], the lower end of the 95 % (Wilson) interval; NaN as above.
+        high: float64 [C], its upper end.
+    """
+
+    images: npt.NDArray[np.int64]
+    accuracy: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+
+
+def per_category(group: Sequence[ModelRun], labels: Ints) -> PerCategory:
+    """Measure the runs of one model, all seeds together.
+
+    The interval is for other images: each image counts once, however many seeds classified it,
+    because predictions of several seeds for one image are not independent.
+    """
+    from statsmodels.stats.proportion import proportion_confint
+
+    matrix = np.sum([confusion(run.logits, labels) for run in group], axis=0)
+    images = matrix.sum(axis=1) // len(group)
+    accuracy = per_class_accuracy(matrix)
+    size = np.where(images > 0, images, np.nan)
+    low, high = proportion_confint(accuracy * size, size, method="wilson")
+    return PerCategory(images, accuracy, np.maximum(low, 0), np.minimum(high, 1))

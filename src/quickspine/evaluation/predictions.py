@@ -1,4 +1,4 @@
-"""evaluation/predictions.npz: every answer on the test split, and whose it is about what."""
+"""evaluation/predictions.npz: the logits on the test split, with digests of data and models."""
 
 from __future__ import annotations
 
@@ -22,38 +22,36 @@ SHOWN = 12  # characters of a digest in a message
 def write(
     folder: Path, runs: Sequence[ModelRun], labels: Ints, data: str, models: Mapping[str, str]
 ) -> None:
-    """Write the answers.
+    """Write the predictions.
 
     The file holds `logits_<stage>-<head>-<seed>`, float32 [N, C]; `labels`, int64 [N]; `names` and
     `digests`, text: of the data (`data`) and of each `model.keras`.
 
     Args:
-        folder: where to.
-        runs: the models' answers.
-        labels: of the test drawings.
+        folder: the folder of the evaluation.
+        runs: with their logits.
+        labels: of the test images.
         data: the digest of the records.
         models: the digest of each run's `model.keras`, by the run's name.
     """
-    arrays = {f"logits_{run.name}": run.logits for run in runs}
     names = [DATA, *(run.name for run in runs)]
-    digests = [data, *(models[run.name] for run in runs)]
     np.savez(
         folder / NAME,
         allow_pickle=False,
-        **arrays,
+        **{f"logits_{run.name}": run.logits for run in runs},
         labels=labels,
         names=np.array(names),
-        digests=np.array(digests),
+        digests=np.array([data, *(models[run.name] for run in runs)]),
     )
 
 
 def check(folder: Path, records: Path, models: Path) -> None:
-    """Whether the answers are about the records, and by the models, that are there now.
+    """Compare the digests with those of the records and models that are there now.
 
-    What is not there any more is not held against them: outputs may have been removed since.
+    Records and models that were removed since are not compared.
 
     Args:
-        folder: of the evaluation.
+        folder: the folder of the evaluation.
         records: the folder of the TFRecords.
         models: the folder of the models' folders.
 
@@ -61,21 +59,20 @@ def check(folder: Path, records: Path, models: Path) -> None:
         InputError: if the file is missing or damaged, or belongs to other data or models.
     """
     path = folder / NAME
-    known = _digests(path)
-    now = {DATA: (records / "manifest.json", "digest", "tfrecords")}
-    for name in known:
-        if name != DATA:
+    for name, digest in _digests(path).items():
+        if name == DATA:
+            current, key, made_by = records / "manifest.json", "digest", "tfrecords"
+        else:
+            current, key = models / name / "metrics.json", "model_digest"
             made_by = name.replace("-", "@", 1)
-            now[name] = (models / name / "metrics.json", "model_digest", made_by)
-    for name, (facts, key, made_by) in now.items():
-        if not facts.is_file():
+        if not current.is_file():
             continue
-        found = str(read_json(facts, made_by).get(key))
-        if found != known.get(name):
-            of = "about other drawings" if name == DATA else f"of another {name}"
+        now = str(read_json(current, made_by).get(key))
+        if now != digest:
+            of = "on other data" if name == DATA else f"of another {name}"
             raise InputError(
-                f"{path}: answers {of} ({str(known.get(name))[:SHOWN]}…, {facts.parent} is "
-                f"{found[:SHOWN]}… now); run: make repro"
+                f"{path}: predictions {of} ({digest[:SHOWN]}…, {current.parent} is now "
+                f"{now[:SHOWN]}…); run: make repro"
             )
 
 
@@ -83,15 +80,15 @@ def _digests(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"{path}: missing; run: make repro")
     try:
-        # Opened here: of a damaged file numpy would forget to close its own.
+        # Opened here, because np.load does not close a damaged file.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             names, digests = arrays["names"], arrays["digests"]
             if names.shape != digests.shape or names.ndim != 1 or names.dtype.kind != "U":
-                raise ValueError("its names and digests do not fit together")
-            found = dict(zip(map(str, names), map(str, digests), strict=True))
-        if DATA not in found or not all(RUN.fullmatch(name) for name in found if name != DATA):
+                raise ValueError("names and digests do not fit together")
+            by_name = dict(zip(map(str, names), map(str, digests), strict=True))
+        if DATA not in by_name or not all(RUN.fullmatch(name) for name in by_name if name != DATA):
             raise ValueError("not names of models")
-        return found
+        return by_name
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: damaged ({reason}); run: dvc repro -f evaluate") from None

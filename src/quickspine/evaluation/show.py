@@ -1,4 +1,4 @@
-"""The result in words, and where the report is: what the last evaluation left."""
+"""Print the result of the last evaluation, and where its report is."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.parse_args(arguments)
     try:
-        print(shown(EVALUATION, RECORDS, MODELS))
+        print(describe(EVALUATION, RECORDS, MODELS))
     except InputError as error:
         print(f"report: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def shown(folder: Path, records: Path, models: Path) -> str:
-    """The words of `metrics.json` in `folder`, and the place of `report.html` there.
+def describe(folder: Path, records: Path, models: Path) -> str:
+    """Describe `metrics.json` in `folder` and say where `report.html` is.
 
     Raises:
-        InputError: if a file of it is missing or damaged, or it is of other data or models
-            than those in `records` and `models` now.
+        InputError: if one of its files is missing or damaged, or it was made from other data or
+            models than those in `records` and `models` now.
     """
     metrics, report = folder / "metrics.json", folder / "report.html"
     for path in (metrics, report):
         if not path.is_file():
             raise InputError(f"{path}: missing; run: make repro")
     try:
-        words = summary.words(read_json(metrics, "evaluate"))
+        words = summary.describe(read_json(metrics, "evaluate"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{metrics}: damaged ({error!r}); run: dvc repro -f evaluate") from None
     predictions.check(folder, records, models)

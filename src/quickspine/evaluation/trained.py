@@ -1,9 +1,10 @@
-"""The trained models under `models/`: which there should be, checked before TensorFlow starts."""
+"""Find the trained models under `models/`, checked before the slow TensorFlow import."""
 
 from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,35 +14,38 @@ from pydantic import Field
 from quickspine.errors import InputError
 from quickspine.files import read_json, sha256
 from quickspine.params import Params
+from quickspine.tracking.champion import Candidate
 from quickspine.training.timings import taken
 from quickspine.validation import Facts, checked
 
 Stage = Literal["train", "finetune"]
 STAGES: tuple[Stage, ...] = ("train", "finetune")
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
-MAX_HISTORY = 64 << 20  # bytes; a hundred for each of 100,000 epochs are a tenth of that
+MAX_HISTORY = 64 << 20  # bytes: a hundred per epoch of 100,000 epochs are a tenth of that
+SHOWN = 12  # characters of a digest in a message
 
 Parameters = Annotated[int, Field(ge=1, le=2**53)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Metrics(Facts):
-    """`metrics.json` of a model folder: what its evaluation reads."""
+    """The keys of a model's `metrics.json` that an evaluation reads."""
 
     stage: Stage
     head: str
     seed: int
     data_digest: str
+    params_digest: str
     model_digest: str
     parameters: Parameters
     head_parameters: Parameters
     val_accuracy: Share
-    val_loss: float
+    val_loss: Annotated[float, Field(ge=0)]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model folder that belongs to the data, and what it holds beside the model."""
+    """A model folder that belongs to the data and params, and what it holds beside the model."""
 
     stage: Stage
     head: str
@@ -49,7 +53,7 @@ class Trained:
     folder: Path
     metrics: dict[str, Any]
     history: list[dict[str, Any]]
-    seconds: float | None = None  # what its training took, where that is known
+    seconds: float | None = None  # of its training, where that is known
 
     @property
     def digest(self) -> str:
@@ -63,14 +67,14 @@ class Trained:
 
 
 def find(params: Params, folder: Path, data_digest: str) -> list[Trained]:
-    """All models that `params` asks for, of the enabled stages, checked before the first is loaded.
+    """Open all models that `params` asks for, of the enabled stages.
 
     Raises:
-        InputError: naming the first that is missing, damaged, in another's place, or trained
-            on other data.
+        InputError: naming the first that is missing, damaged, in another's place, or trained on
+            other data or with other params.
     """
     return [
-        _open(stage, head, seed, folder, data_digest)
+        _open(params, stage, head, seed, folder, data_digest)
         for stage in STAGES
         if getattr(params, stage).enabled
         for head in params.heads
@@ -78,25 +82,41 @@ def find(params: Params, folder: Path, data_digest: str) -> list[Trained]:
     ]
 
 
-def _open(stage: Stage, head: str, seed: int, models: Path, data_digest: str) -> Trained:
+def expected_digests(params: Params, stage: Stage, data_digest: str) -> Iterator[tuple[str, ...]]:
+    """List what a model's `metrics.json` must agree with, where it has the key.
+
+    Yields:
+        Key, what a difference means, and the digest to find.
+    """
+    yield "data_digest", "on other data", data_digest
+    yield "params_digest", f"with other params (section {stage})", params.digest(stage)
+
+
+def _open(
+    params: Params, stage: Stage, head: str, seed: int, models: Path, data_digest: str
+) -> Trained:
     name = f"{stage}@{head}-{seed}"
     folder = models / f"{stage}-{head}-{seed}"
     path, file = folder / "metrics.json", folder / "model.keras"
     values = read_json(path, name)
     metrics = checked(Metrics, values, path, name)
-    found = f"{metrics.stage}@{metrics.head}-{metrics.seed}"
-    if found != name:
-        raise InputError(f"{path}: of the model {found!r:.80}; run: dvc repro -f {name}")
+    stated = f"{metrics.stage}@{metrics.head}-{metrics.seed}"
+    if stated != name:
+        raise InputError(f"{path}: of the model {stated!r:.80}; run: dvc repro -f {name}")
+    for key, difference, expected in expected_digests(params, stage, data_digest):
+        if key in values and values[key] != expected:
+            raise InputError(
+                f"{folder}: trained {difference}: its {key} begins {str(values[key])[:SHOWN]!a}, "
+                f"expected {expected[:SHOWN]!a}; run: dvc repro {name}"
+            )
     if not file.is_file() or sha256(file) != metrics.model_digest:
         raise InputError(f"{file}: not the model that was trained; run: dvc repro -f {name}")
-    if metrics.data_digest != data_digest:
-        raise InputError(f"{file}: trained on other drawings; run: dvc repro {name}")
-    history = _history(folder / "history.csv", name)
+    history = _read_history(folder / "history.csv", name)
     return Trained(stage, head, seed, folder, values, history, taken(metrics.model_digest))
 
 
-def _history(path: Path, made_by: str) -> list[dict[str, Any]]:
-    """The epochs, in order: `phase`, `epoch` and the measures."""
+def _read_history(path: Path, made_by: str) -> list[dict[str, Any]]:
+    """Read the epochs, in order: `phase`, `epoch` and the measures."""
     try:
         if not path.is_file():
             raise ValueError("no such file")
@@ -112,10 +132,26 @@ def _history(path: Path, made_by: str) -> list[dict[str, Any]]:
 
 
 def _numbers(row: dict[str, str]) -> dict[str, Any]:
-    wanted = ("phase", "epoch", *MEASURES)
-    if not set(wanted) <= set(row) or None in row or None in row.values():
-        raise ValueError(f"not a row of {', '.join(wanted)}")
-    numbers = {name: float(row[name]) for name in wanted[1:]}
+    names = ("phase", "epoch", *MEASURES)
+    if not set(names) <= set(row) or None in row or None in row.values():
+        raise ValueError(f"not a row of {', '.join(names)}")
+    numbers = {name: float(row[name]) for name in names[1:]}
     if not all(map(math.isfinite, numbers.values())):
         raise ValueError("a value that is not a finite number")
     return {"phase": row["phase"], **numbers}
+
+
+def candidates(trained: Sequence[Trained]) -> list[Candidate]:
+    """Every model as a candidate for the registry, judged by validation accuracy and loss."""
+    return [
+        Candidate(
+            stage=model.stage,
+            head=model.head,
+            seed=model.seed,
+            model_digest=model.digest,
+            params_digest=model.metrics["params_digest"],
+            accuracy=model.metrics["val_accuracy"],
+            loss=model.metrics["val_loss"],
+        )
+        for model in trained
+    ]

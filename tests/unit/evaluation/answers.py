@@ -1,4 +1,4 @@
-"""Made-up answers of two heads: drawings differ in difficulty, trainings in luck."""
+"""Made-up runs of heads: images differ in difficulty, trainings in luck."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def logits_and_labels(draw: Any) -> tuple[Any, Any]:
 
 def heads(
     seeds: int,
-    drawings: int,
+    images: int,
     luck: float,
     source: np.random.Generator,
     better: float = 0.0,
     count: int = 2,
 ) -> Any:
-    """Right or wrong, bool [count, seeds, drawings]; the second is `better`, the rest are equal."""
-    ease = source.normal(1.5, 1.2, drawings)
+    """Right or wrong, bool [count, seeds, images]; the second is `better`, the rest are equal."""
+    ease = source.normal(1.5, 1.2, images)
     gain = np.where(np.arange(count) == 1, better, 0.0)
     runs = source.normal(0, luck, (count, seeds, 1)) + gain[:, None, None]
-    return ease + runs + source.normal(0, 0.8, (count, seeds, drawings)) > 0
+    return ease + runs + source.normal(0, 0.8, (count, seeds, images)) > 0
 
 
 def costs(head_parameters: int = 1, one_ms: float = 1.0, backbone: int = 0) -> Costs:
-    """Costs that grow with the head; a batch is timed as ten times one drawing."""
+    """Costs that grow with the head; a batch takes ten times as long as one image."""
     return Costs(
         parameters=backbone + head_parameters,
         head_parameters=head_parameters,
@@ -50,7 +50,6 @@ def costs(head_parameters: int = 1, one_ms: float = 1.0, backbone: int = 0) -> C
         weights_bytes=4 * (backbone + head_parameters),
         activations_bytes=100_352,
         latency={1: Latency(one_ms, 1.5 * one_ms), 256: Latency(10 * one_ms, 12 * one_ms)},
-        training_seconds=20.0 + one_ms,
     )
 
 
@@ -64,4 +63,6 @@ def run_of(
     validation_accuracy: float = 0.5,
 ) -> ModelRun:
     """A run whose costs do not matter, unless they are given."""
-    return ModelRun(stage, head, seed, logits, of or costs(), validation_accuracy, list(history))
+    return ModelRun(
+        stage, head, seed, logits, of or costs(), validation_accuracy, list(history), 20.0 + seed
+    )

@@ -18,7 +18,7 @@ LABELS = np.array([0, 1, 1, 0])
 
 def test_by_hand() -> None:
     found = reliability(np.log(ODDS), LABELS, bins=4)  # up to .25, .5, .75 and 1
-    assert found.drawings.tolist() == [0, 0, 2, 2]
+    assert found.counts.tolist() == [0, 0, 2, 2]
     assert found.right.tolist() == [0, 0, 1, 1]
     np.testing.assert_allclose(found.confidence, [np.nan, np.nan, 0.6, 0.85])
     np.testing.assert_allclose(found.accuracy, [np.nan, np.nan, 0.5, 0.5])
@@ -33,9 +33,9 @@ def test_by_hand() -> None:
 
 def test_an_edge_belongs_to_the_bin_below_it() -> None:
     even = np.zeros((1, 2), np.float32)  # a confidence of one half, exactly
-    assert reliability(even, np.array([0]), bins=2).drawings.tolist() == [1, 0]
+    assert reliability(even, np.array([0]), bins=2).counts.tolist() == [1, 0]
     sure = np.array([[1e4, -1e4]], np.float32)  # of 1, exactly
-    assert reliability(sure, np.array([0]), bins=2).drawings.tolist() == [0, 1]
+    assert reliability(sure, np.array([0]), bins=2).counts.tolist() == [0, 1]
 
 
 def test_sure_and_wrong_is_the_worst_sure_and_right_the_best() -> None:
@@ -63,17 +63,17 @@ def test_as_written_out(case: tuple[Any, Any], bins: int) -> None:
 def test_what_must_hold(case: tuple[Any, Any], bins: int) -> None:
     logits, labels = case
     found = reliability(logits, labels, bins)
-    assert found.drawings.sum() == len(labels)
+    assert found.counts.sum() == len(labels)
     assert found.right.sum() == (logits.argmax(1) == labels).sum()
-    assert (found.right <= found.drawings).all()
+    assert (found.right <= found.counts).all()
     assert 0 <= found.error <= 1
-    assert (np.isnan(found.accuracy) == (found.drawings == 0)).all()
+    assert (np.isnan(found.accuracy) == (found.counts == 0)).all()
     shifted = logits.astype(np.float64) + 7
     assert expected_calibration_error(shifted, labels, 1) == pytest.approx(
         expected_calibration_error(logits, labels, 1)
     )
     both = found + found
-    assert both.drawings.tolist() == (2 * found.drawings).tolist()
+    assert both.counts.tolist() == (2 * found.counts).tolist()
     assert both.error == pytest.approx(found.error)
 
 
@@ -83,7 +83,7 @@ def test_rows_are_widened_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
     whole = reliability(logits, labels)
     monkeypatch.setattr(calibration, "ROWS", 7)
     part = reliability(logits, labels)
-    assert part.drawings.tolist() == whole.drawings.tolist()
+    assert part.counts.tolist() == whole.counts.tolist()
     assert part.confidences.tolist() == whole.confidences.tolist()
 
 

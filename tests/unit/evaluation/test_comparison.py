@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quickspine.errors import InputError
 from quickspine.evaluation import metrics
 from quickspine.evaluation.calibration import expected_calibration_error
 from quickspine.evaluation.comparison import summarise
@@ -37,13 +36,13 @@ def test_the_contract(make: Any, evaluate: Evaluate) -> None:
     assert model["latency"]["256"] == {"median_ms": 32.0, "p95_ms": 38.4}
     assert model["memory"] == {"weights_bytes": 4 * 207_850, "activations_bytes": 100_352}
     assert model["head_multiplications"] == 7850
-    assert model["training_seconds"] == 23.2
+    assert model["training_seconds"] == 22
     assert model["validation_accuracy"]["runs"] == [0.81, 0.82, 0.83]
     for stage in ("train", "finetune"):
         comparison = found["comparisons"][stage]
         assert set(comparison) == {
             "accuracy_difference", "ci95", "p_value", "p_bootstrap", "p_holm", "error_reduction",
-            "verdict", "seeds", "resampled", "mcnemar", "needed",
+            "verdict", "seeds", "resampled", "mcnemar", "needed", "minimum_detectable_effect",
         }  # fmt: skip
         assert found["pairs"][stage] == {"spinal-dense": comparison}
         dense, spinal = (
@@ -68,6 +67,8 @@ def test_measures_are_those_of_the_runs(make: Any, evaluate: Evaluate) -> None:
     top = [metrics.top_k_accuracy(run.logits, case.labels, 2) for run in runs]
     assert model["top2_accuracy"]["runs"] == pytest.approx(top, abs=1e-6)
     loss = [metrics.loss(run.logits, case.labels) for run in runs]
+    error = [expected_calibration_error(run.logits, case.labels) for run in runs]
+    assert model["calibration_error"]["runs"] == pytest.approx(error, abs=1e-6)
     assert model["loss"]["mean"] == pytest.approx(np.mean(loss), abs=1e-6)
 
 
@@ -88,7 +89,7 @@ def test_neighbours_change_what_is_corrected_for_them_alone(make: Any, evaluate:
     whole = summary(case, evaluate)["comparisons"]["finetune"]
     case.runs = [run for run in case.runs if run.stage == "finetune"]
     alone = summary(case, evaluate)["comparisons"]["finetune"]
-    corrected = ("p_holm", "verdict", "needed")
+    corrected = ("p_holm", "verdict", "needed", "minimum_detectable_effect")
     assert {key: value for key, value in alone.items() if key not in corrected} == {
         key: value for key, value in whole.items() if key not in corrected
     }
@@ -122,34 +123,12 @@ def test_every_pair_of_heads_the_later_minus_the_earlier(make: Any, evaluate: Ev
             assert [each["seed"] for each in pair["mcnemar"]] == [1, 2, 3]
 
 
-def test_what_a_training_took_is_unknown_where_one_was_restored(
-    make: Any, evaluate: Evaluate
-) -> None:
+def test_seconds_are_unknown_where_one_training_was_restored(make: Any, evaluate: Evaluate) -> None:
     case = make(stages=("train",))
-    last = case.runs[-1]
-    restored = dataclasses.replace(last.costs, training_seconds=None)
-    case.runs[-1] = dataclasses.replace(last, costs=restored)
+    case.runs[-1] = dataclasses.replace(case.runs[-1], training_seconds=None)
     models = summary(case, evaluate)["models"]
-    assert models["train-dense"]["training_seconds"] == 23.2
+    assert models["train-dense"]["training_seconds"] == 22
     assert models["train-spinal"]["training_seconds"] is None
-
-
-def test_a_batch_timed_with_one_seed_alone_is_there(make: Any, evaluate: Evaluate) -> None:
-    case = make(stages=("train",), heads=("dense",))
-    for position in (1, 2):
-        run = case.runs[position]
-        single = dataclasses.replace(run.costs, latency={1: run.costs.latency[1]})
-        case.runs[position] = dataclasses.replace(run, costs=single)
-    latency = summary(case, evaluate)["models"]["train-dense"]["latency"]
-    assert latency["256"]["median_ms"] == 31
-    assert latency["1"]["median_ms"] == 3.2
-
-
-def test_calibration_is_measured_by_seed(make: Any, evaluate: Evaluate) -> None:
-    case = make(stages=("train",))
-    found = summary(case, evaluate)["models"]["train-dense"]["calibration_error"]
-    want = [expected_calibration_error(run.logits, case.labels) for run in case.runs[:3]]
-    assert found["runs"] == pytest.approx(want, abs=1e-6)
 
 
 def test_another_seed_resamples_otherwise(make: Any, evaluate: Evaluate) -> None:
@@ -163,7 +142,7 @@ def test_another_seed_resamples_otherwise(make: Any, evaluate: Evaluate) -> None
 def test_one_seed_says_so(make: Any, evaluate: Evaluate) -> None:
     found = summary(make(seeds=(4,)), evaluate)
     comparison = found["comparisons"]["train"]
-    assert comparison["resampled"] == "drawings"
+    assert comparison["resampled"] == "images"
     assert comparison["seeds"] == 1
     assert "nothing about other seeds" in comparison["verdict"]
     accuracy = found["models"]["train-dense"]["accuracy"]
@@ -203,27 +182,5 @@ def test_no_error_to_reduce(make: Any, evaluate: Evaluate) -> None:
     found = summary(case, evaluate)
     assert found["comparisons"]["train"]["error_reduction"] is None
     low, high = found["models"]["train-dense"]["accuracy"]["ci95"]
-    assert low < 0.97  # all right on 100 drawings is no proof of never wrong
+    assert low < 0.97  # all right on 100 images is no proof of never wrong
     assert high == 1
-
-
-def test_wrong_runs_are_named(make: Any, evaluate: Evaluate) -> None:
-    case = make()
-    kept = case.runs
-    case.runs = [run for run in kept if run.name != "finetune-spinal-2"]
-    with pytest.raises(InputError, match=r"models/finetune-spinal-2: missing"):
-        summary(case, evaluate)
-    case.runs = [*kept, kept[0]]
-    with pytest.raises(InputError, match=r"models/train-dense-1: received twice"):
-        summary(case, evaluate)
-    case.runs = []
-    with pytest.raises(InputError, match="no trained model"):
-        summary(case, evaluate)
-
-
-def test_what_does_not_fit_is_refused(make: Any, evaluate: Evaluate) -> None:
-    case = make()
-    with pytest.raises(ValueError, match=r"data\.test"):
-        summarise(case.runs, case.labels[1:], case.categories, case.data, evaluate)
-    with pytest.raises(ValueError, match="train-dense-1"):
-        summarise(case.runs, case.labels, case.categories[1:], case.data, evaluate)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -8,20 +10,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from quickspine.evaluation.examples import collect, confusions, parted, pick, positions
+from quickspine.evaluation.report.examples import confusions, disagree, pick, positions
+from quickspine.evaluation.report.images import are_light, collect, data_uri, png
 from tests.unit.evaluation.answers import run_of
 
 LABELS = np.array([0, 0, 1, 1, 2, 2])
-# Rows are seeds, columns drawings.
+# Rows are seeds, columns images.
 ONE = np.array([[0, 0, 1, 1, 2, 0], [0, 0, 1, 1, 0, 0], [0, 1, 1, 0, 2, 0]])
 OTHER = np.array([[1, 2, 2, 1, 2, 0], [1, 2, 2, 0, 1, 0], [2, 0, 2, 1, 0, 0]])
 
 
-def test_drawings_that_tell_two_heads_apart_by_hand() -> None:
-    found = parted("spinal", "dense", ONE, OTHER, LABELS)
+def test_images_that_tell_two_heads_apart_by_hand() -> None:
+    found = disagree("spinal", "dense", ONE, OTHER, LABELS)
     assert found.seeds == (3, 3)
-    # Drawing 0: 3 right, 3 wrong; 2: the same; 1: 2 and 2; 4: 2 and 2; 3: dense is mostly right.
+    # Image 0: 3 right, 3 wrong; 2: the same; 1: 2 and 2; 4: 2 and 2; 3: dense is mostly right.
     assert [each.position for each in found.shown] == [0, 2, 1, 4]
     assert found.unanimous == 2
     first = found.shown[0]
@@ -29,13 +33,13 @@ def test_drawings_that_tell_two_heads_apart_by_hand() -> None:
     # Two seeds of dense are wrong, with an answer each: the lower label is shown.
     last = found.shown[3]
     assert (last.label, last.right, last.answer, last.wrong) == (2, 2, 0, 1)
-    assert parted("dense", "spinal", OTHER, ONE, LABELS).shown == ()
+    assert disagree("dense", "spinal", OTHER, ONE, LABELS).shown == ()
 
 
 def test_many_categories_are_seen() -> None:
     labels = np.array([0, 0, 0, 0, 1, 2])
     right, wrong = labels[None], (labels[None] + 1) % 3
-    found = parted("a", "b", right, wrong, labels, most=4)
+    found = disagree("a", "b", right, wrong, labels, most=4)
     assert [each.position for each in found.shown] == [0, 4, 5, 1]
     assert found.unanimous == 6
 
@@ -51,22 +55,22 @@ def test_the_worst_confusions_by_hand() -> None:
     assert [(each.label, each.answer) for each in found] == [(1, 0), (2, 0), (0, 1)]
     assert found[1].shares == {"spinal": 0.5, "dense": 0}
     assert found[1].positions == (5, 4)  # 6 of 6 answers, then 2
-    assert found[0].positions == (3,)  # nobody takes drawing 2 for 0
+    assert found[0].positions == (3,)  # nobody takes image 2 for 0
 
 
 def test_no_errors_nothing_to_show() -> None:
     right = np.stack([LABELS, LABELS])
-    assert parted("a", "b", right, right, LABELS).shown == ()
+    assert disagree("a", "b", right, right, LABELS).shown == ()
     assert confusions({"a": np.diag([2, 2, 2])}, [right], LABELS) == ()
 
 
 @st.composite
 def answers(draw: Any) -> tuple[Any, Any, Any]:
     generator = np.random.default_rng(draw(st.integers(0, 2**32)))
-    classes, drawings = draw(st.integers(2, 5)), draw(st.integers(1, 40))
-    labels = generator.integers(0, classes, drawings)
+    classes, images = draw(st.integers(2, 5)), draw(st.integers(1, 40))
+    labels = generator.integers(0, classes, images)
     one, other = (
-        generator.integers(0, classes, (draw(st.integers(1, 4)), drawings)) for _ in range(2)
+        generator.integers(0, classes, (draw(st.integers(1, 4)), images)) for _ in range(2)
     )
     return one, other, labels
 
@@ -74,7 +78,7 @@ def answers(draw: Any) -> tuple[Any, Any, Any]:
 @given(answers(), st.integers(0, 6))
 def test_what_must_hold(case: tuple[Any, Any, Any], most: int) -> None:
     one, other, labels = case
-    found = parted("a", "b", one, other, labels, most)
+    found = disagree("a", "b", one, other, labels, most)
     assert len(found.shown) <= most
     agreement = []
     for each in found.shown:
@@ -96,33 +100,32 @@ def test_of_a_stage_with_both_heads_both_ways(make: Any) -> None:
     pairs = {"train": ("spinal", "dense"), "finetune": None}
     found = pick(case.runs, case.labels, pairs)
     assert list(found) == ["train", "finetune"]
-    assert [(each.winner, each.loser) for each in found["train"].apart] == [
+    assert [(each.winner, each.loser) for each in found["train"].disagreements] == [
         ("spinal", "dense"), ("dense", "spinal"),
     ]  # fmt: skip
-    assert found["finetune"].apart == ()
+    assert found["finetune"].disagreements == ()
     assert all(
-        list(each.shares) == ["linear", "dense", "spinal"] for each in found["train"].confused
+        list(each.shares) == ["linear", "dense", "spinal"] for each in found["train"].confusions
     )
     shown = positions(found)
-    assert shown == found["train"].positions | found["finetune"].positions
     assert max(shown) < len(case.labels)
     answered = {run.name: run.logits.argmax(axis=1) for run in case.runs if run.stage == "finetune"}
-    for each in found["finetune"].confused:
+    for each in found["finetune"].confusions:
         for position in each.positions:
             assert case.labels[position] == each.label
             assert each.answer in {int(given[position]) for given in answered.values()}
     assert pick(case.runs, case.labels, pairs) == found
 
 
-def test_a_category_that_nobody_drew_has_no_share(make: Any) -> None:
+def test_a_category_without_images_has_no_share(make: Any) -> None:
     logits = np.array([[0, 9, 0], [0, 9, 0]], np.float32)
     runs = [run_of("train", "dense", 1, logits)]
-    found = pick(runs, np.array([0, 1]), {"train": None})["train"].confused
+    found = pick(runs, np.array([0, 1]), {"train": None})["train"].confusions
     assert [(each.label, each.answer, each.shares) for each in found] == [(0, 1, {"dense": 1.0})]
 
 
 def batches(sizes: list[int], taken: list[int]) -> Iterator[Any]:
-    """Drawings whose every pixel is their position."""
+    """Images whose every pixel is their position."""
     start = 0
     for size in sizes:
         taken.append(size)
@@ -133,7 +136,7 @@ def batches(sizes: list[int], taken: list[int]) -> Iterator[Any]:
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.data())
-def test_drawings_are_found_in_whatever_batch(sizes: list[int], data: Any) -> None:
+def test_images_are_found_in_whatever_batch(sizes: list[int], data: Any) -> None:
     wanted = data.draw(st.sets(st.integers(0, sum(sizes) - 1)))
     found = collect(batches(sizes, []), wanted)
     assert set(found) == wanted
@@ -150,6 +153,26 @@ def test_the_pass_ends_at_the_last_one_wanted() -> None:
     assert taken == []
 
 
-def test_a_drawing_that_is_not_there_is_named() -> None:
+def test_an_image_that_is_not_there_is_named() -> None:
     with pytest.raises(ValueError, match="position 6 must be below 6"):
         collect(batches([3, 3], []), [1, 6])
+
+
+def opened(content: bytes) -> Any:
+    with Image.open(io.BytesIO(content)) as picture:
+        assert picture.format == "PNG"
+        return np.asarray(picture)
+
+
+def test_light_strokes_become_ink_and_photographs_stay() -> None:
+    colours = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    grey = colours[..., :1]
+    assert np.array_equal(opened(png(colours)), colours)
+    assert np.array_equal(opened(png(grey, light=False)), grey[..., 0])
+    assert np.array_equal(opened(png(grey)), 255 - grey[..., 0])
+    assert png(grey) == png(grey.copy())
+    assert are_light([grey, grey + 60])
+    assert not are_light([255 - grey])
+    assert not are_light([])
+    head, _, code = data_uri(png(grey)).partition(",")
+    assert (head, base64.b64decode(code)) == ("data:image/png;base64", png(grey))

@@ -9,6 +9,7 @@ from sklearn import metrics as reference
 
 from quickspine.errors import InputError
 from quickspine.evaluation import metrics
+from quickspine.evaluation.statistics import wilson
 from tests.unit.evaluation.answers import logits_and_labels, run_of
 
 LOGITS = np.array([[2, 1, 0], [0, 3, 1], [1, 0, 5], [4, 0, 1]], np.float32)
@@ -101,5 +102,20 @@ def test_a_diverged_run_is_named() -> None:
     logits = np.array([[0, np.nan]], np.float32)
     with pytest.raises(InputError, match=r"models/train-dense-7.*train\.learning_rate"):
         run_of("train", "dense", 7, logits)
-    with pytest.raises(ValueError, match="int64"):
-        run_of("train", "dense", 7, np.zeros((1, 2), np.int64))
+
+
+def test_per_category_by_hand() -> None:
+    labels = np.array([0, 0, 1])
+    right = np.array([[9, 0, 0], [9, 0, 0], [0, 9, 0]], np.float32)
+    wrong = np.array([[9, 0, 0], [0, 9, 0], [9, 0, 0]], np.float32)
+    runs = [run_of("train", "dense", seed, x) for seed, x in enumerate((right, wrong))]
+    found = metrics.per_category(runs, labels)
+    assert found.images.tolist() == [2, 1, 0]
+    assert found.accuracy[:2].tolist() == [0.75, 0.5]
+    assert np.isnan([found.accuracy[2], found.low[2], found.high[2]]).all()
+    for label, count in enumerate((2, 1)):
+        expected = wilson(found.accuracy[label] * count, count)
+        assert (found.low[label], found.high[label]) == pytest.approx(expected)
+    # Seeds do not count as more images.
+    twice = metrics.per_category(runs * 2, labels)
+    np.testing.assert_allclose(twice.low, found.low)

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from quickspine.errors import InputError
 from quickspine.evaluation import predictions, show, summary
 from quickspine.evaluation.comparison import summarise
 from quickspine.files import write_json
@@ -55,7 +57,7 @@ def test_the_result_and_the_place_of_the_report(
     evaluation: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     show.main([])
-    expected = f"{summary.words(evaluation)}\nreport: {Path('evaluation/report.html')}\n"
+    expected = f"{summary.describe(evaluation)}\nreport: {Path('evaluation/report.html')}\n"
     assert capsys.readouterr() == (expected, "")
 
 
@@ -64,14 +66,14 @@ def test_what_it_is_about_may_be_there_or_not(
 ) -> None:
     left()
     show.main([])
-    assert capsys.readouterr().out.startswith(summary.words(evaluation))
+    assert capsys.readouterr().out.startswith(summary.describe(evaluation))
 
 
 @pytest.mark.parametrize(
     ("there", "message"),
     [
-        ({"records": "other"}, "answers about other drawings"),
-        ({"model": "other"}, "answers of another train-dense-1"),
+        ({"records": "other"}, "predictions on other data"),
+        ({"model": "other"}, "predictions of another train-dense-1"),
     ],
 )
 def test_a_result_of_other_data_or_models_is_not_told(
@@ -112,3 +114,41 @@ def test_it_needs_neither_tensorflow_nor_mlflow() -> None:
     )
     command = [sys.executable, "-c", program]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_predictions_hold_the_logits_and_their_digests(make: Any, tmp_path: Path) -> None:
+    case = make()
+    models = {run.name: sha256_of(run.name) for run in case.runs}
+    predictions.write(tmp_path, case.runs, case.labels, "d" * 64, models)
+    path = tmp_path / "predictions.npz"
+    first = path.read_bytes()
+    with np.load(path, allow_pickle=False) as arrays:
+        for run in case.runs:
+            np.testing.assert_array_equal(arrays[f"logits_{run.name}"], run.logits)
+        np.testing.assert_array_equal(arrays["labels"], case.labels)
+        assert list(arrays["names"]) == ["data", *models]
+        assert list(arrays["digests"]) == ["d" * 64, *models.values()]
+    predictions.write(tmp_path, case.runs, case.labels, "d" * 64, models)
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"names": np.array(["data"])},
+        {"names": np.array(["data", "train-dense-1"]), "digests": np.array(["d"])},
+        {"names": np.array([1, 2]), "digests": np.array(["d", "e"])},
+        {"names": np.array(["train-dense-1"]), "digests": np.array(["e"])},
+        {"names": np.array(["data", "../../etc/train"]), "digests": np.array(["d", "e"])},
+        {"names": np.array(["data", None]), "digests": np.array(["d", "e"])},
+        {},
+    ],
+)
+def test_damaged_predictions_are_named(arrays: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "predictions.npz"
+    if arrays:
+        np.savez(path, **arrays)
+    else:
+        path.write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(InputError, match=r"predictions\.npz: damaged .*dvc repro -f evaluate"):
+        predictions.check(tmp_path, tmp_path / "records", tmp_path / "models")

@@ -3,6 +3,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
+
 from quickspine.evaluation import summary
 from quickspine.evaluation.comparison import summarise
 from quickspine.params import Evaluate
@@ -11,7 +13,7 @@ from quickspine.params import Evaluate
 def test_the_words_hold_every_model_and_every_verdict(make: Any, evaluate: Evaluate) -> None:
     case = make(spinal=0.99)
     metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
-    first, *rest = summary.words(metrics).splitlines()
+    first, *rest = summary.describe(metrics).splitlines()
     assert first == (
         "doodles (synthetic drawings), 4 categories: 800 train, 100 validation, 100 test"
     )
@@ -28,13 +30,13 @@ def test_the_words_hold_every_model_and_every_verdict(make: Any, evaluate: Evalu
 def test_real_drawings_are_not_called_synthetic(make: Any, evaluate: Evaluate) -> None:
     case = make(synthetic=False)
     metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
-    assert summary.words(metrics).startswith("quickdraw, 4 categories: ")
+    assert summary.describe(metrics).startswith("quickdraw, 4 categories: ")
 
 
 def test_one_seed_has_no_spread(make: Any, evaluate: Evaluate) -> None:
     case = make(seeds=(4,))
     metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
-    words = summary.words(metrics)
+    words = summary.describe(metrics)
     assert words.count("of one seed") == len(metrics["models"])
     assert "±" not in words
 
@@ -106,3 +108,42 @@ def test_a_head_alone_has_its_accuracies_only(make: Any, evaluate: Evaluate) -> 
             "linear_validation": round(model["validation_accuracy"]["mean"], 5),
         }
     }
+
+
+def test_stages_heads_and_the_pair_that_charts_compare(make: Any, evaluate: Evaluate) -> None:
+    def of(heads: tuple[str, ...]) -> dict[str, Any]:
+        case = make(heads=heads, stages=("train",), seeds=(1,))
+        return summarise(case.runs, case.labels, case.categories, case.data, evaluate)
+
+    metrics = of(("dense", "linear", "spinal"))
+    assert summary.stages(metrics) == ["train"]
+    assert list(summary.heads(metrics, "train")) == ["dense", "linear", "spinal"]
+    assert summary.main_pairs(metrics) == {"train": ("spinal", "dense")}
+    assert summary.main_pairs(of(("linear", "dense"))) == {"train": ("dense", "linear")}
+    assert summary.main_pairs(of(("dense",))) == {"train": None}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "significant"),
+    [
+        ("spinal better", True),
+        ("dense better (one seed: this says nothing about other seeds)", True),
+        ("no significant difference (95 % CI -1.00 to +2.00 points)", False),
+    ],
+)
+def test_significant_verdicts(verdict: str, significant: bool) -> None:
+    assert summary.is_significant({"verdict": verdict}) == significant
+
+
+def test_a_training_gets_the_numbers_of_its_own_seed(make: Any, evaluate: Evaluate) -> None:
+    case = make(seeds=(3, 1, 2))  # evaluated in another order than params.yaml lists
+    metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
+    whole = metrics["models"]["train-spinal"]
+    assert len(set(whole["accuracy"]["runs"])) == 3
+    for position, seed in enumerate((3, 1, 2)):
+        assert summary.of_seed(metrics, "train-spinal", seed) == {
+            "test_accuracy": whole["accuracy"]["runs"][position],
+            "test_top2_accuracy": whole["top2_accuracy"]["runs"][position],
+            "test_loss": whole["loss"]["runs"][position],
+            "test_calibration_error": whole["calibration_error"]["runs"][position],
+        }

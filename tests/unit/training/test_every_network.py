@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from quickspine.evaluation import costs
+from quickspine.evaluation import flops, predict
 from quickspine.nets.backbones import classifier, sizes
 from quickspine.params import Backbone, Head, Params
 from quickspine.training import model_file
@@ -72,6 +72,6 @@ def test_it_trains_saves_loads_and_answers_the_same(
             files = [tmp_path / f"{name}.keras" for name in ("again", "model")]
             assert files[0].read_bytes() == files[1].read_bytes()
         assert model_file.parameters(loaded) == model_file.parameters(model)
-        assert costs.multiplications(loaded) == costs.multiplications(model)
-        assert costs.memory(loaded) == costs.memory(model)
+        assert flops.multiplications(loaded) == flops.multiplications(model)
+        assert predict.memory(loaded) == predict.memory(model)
     keras.utils.clear_session()

@@ -63,7 +63,7 @@ def test_evaluate_reads_what_was_left(
     trained: Trainings, small: Params, records: RecordSet, tmp_path: Path
 ) -> None:
     outputs.write(trained["spinal"].outcome, tmp_path / "train-spinal-1")
-    found = _open("train", "spinal", 1, tmp_path, records.digest)
+    found = _open(small, "train", "spinal", 1, tmp_path, records.digest)
     assert found.digest == sha256(tmp_path / "train-spinal-1/model.keras")
     assert len(found.history) == 2
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from quickspine.dataset.records.reader import RecordSet
-from quickspine.evaluation import models
+from quickspine.evaluation import predict
 from quickspine.evaluation.trained import Trained
 from quickspine.params import Params
 from quickspine.training import outputs, scratch
@@ -40,8 +40,8 @@ def test_each_stage_reads_its_own_splits(
     metrics = outputs.write(outcome, tmp_path / "train-spinal-1")
     read.clear()
     trained = Trained("train", "spinal", 1, tmp_path / "train-spinal-1", metrics, [])
-    run = models.answer(trained, records, repeats=1)
-    labels = models.labels_of(records)
+    run = predict.Network(trained, records, repeats=1).predict(trained)
+    labels = predict.read_labels(records)
     assert read == {"test"}
 
     images, expected = next(iter(records.ordered("test", 10_000)))

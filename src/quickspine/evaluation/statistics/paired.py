@@ -1,4 +1,4 @@
-"""Paired tests: two heads answered the same drawings; is it luck that one did so better?"""
+"""Paired tests of two heads on the same images: McNemar's, permutation, Holm's correction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FLIPS = 99_999  # Monte-Carlo sign flips: the smallest p-value is 1e-5
 
 @dataclass(frozen=True)
 class McNemar:
-    """One seed: the drawings that only one of the two heads got right, and the exact p-value."""
+    """Images of one seed that only one of the two heads got right, with the exact p-value."""
 
     better: int  # right by the first head alone
     worse: int  # right by the second alone
@@ -29,17 +29,17 @@ def mcnemar(differences: npt.NDArray[np.int8]) -> McNemar:
     from statsmodels.stats.contingency_tables import mcnemar as exact
 
     better, worse = int((differences > 0).sum()), int((differences < 0).sum())
-    # Drawings on which both heads agree say nothing, so the table needs none.
+    # Images on which both heads agree do not enter the test, so the table needs none.
     p = float(exact([[0, better], [worse, 0]], exact=True).pvalue) if better + worse else 1.0
     return McNemar(better, worse, p)
 
 
 def p_value(differences: npt.NDArray[np.int8], generator: np.random.Generator) -> float:
-    """McNemar's question over all seeds: would swapping the heads' answers change the sum?
+    """Permutation test over images, all seeds together: McNemar's test for several seeds.
 
-    The seeds of a head answer the same drawings, so their tests are not independent: to combine
+    The seeds of a head answer the same images, so their tests are not independent: to combine
     their p-values as if they were (Fisher, Stouffer) would call equal heads different far too
-    often. Instead a drawing's answers are swapped in all seeds at once.
+    often. Instead an image's answers are swapped in all seeds at once.
 
     Args:
         differences: int8 [S, N] in −1, 0, 1: first head right minus second head right.
@@ -51,12 +51,12 @@ def p_value(differences: npt.NDArray[np.int8], generator: np.random.Generator) -
     """
     if len(differences) == 1:
         return mcnemar(differences[0]).p_value
-    by_drawing = differences.sum(axis=0, dtype=np.int64)
-    sizes, counts = np.unique(np.abs(by_drawing[by_drawing != 0]), return_counts=True)
+    by_image = differences.sum(axis=0, dtype=np.int64)
+    sizes, counts = np.unique(np.abs(by_image[by_image != 0]), return_counts=True)
     flipped = np.zeros(FLIPS, np.int64)
     for size, count in zip(sizes, counts, strict=True):  # at most one round a seed
         flipped += size * (2 * generator.binomial(count, 0.5, FLIPS) - count)
-    as_far = int((np.abs(flipped) >= abs(int(by_drawing.sum()))).sum())
+    as_far = int((np.abs(flipped) >= abs(int(by_image.sum()))).sum())
     return (as_far + 1) / (FLIPS + 1)
 
 

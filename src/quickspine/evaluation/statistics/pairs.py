@@ -1,14 +1,13 @@
-"""Two heads, the same seeds, the same test drawings: is one better?
+"""Compare two heads on the same seeds and the same test images.
 
-Each head was trained once a seed and answered the same N drawings, so everything is paired. The
-*interval* (bootstrap) asks what other seeds and other drawings would have given; the *p-value*
-(sign flips) asks whether these trained models differ by more than the luck of the drawings. A
-claim needs both, and must survive Holm's correction for all pairs that are looked at.
+Each head was trained once per seed and classified the same N images, so everything is paired. The
+*interval* (bootstrap) generalises to other seeds and other images; the *p-value* (sign flips) asks
+whether these trained models differ by more than chance over images. A claim needs both, and must
+survive Holm's correction for all compared pairs.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,18 +25,18 @@ class Pair:
 
     accuracy_difference: float  # mean over seeds
     ci95: Interval
-    ci: Interval  # at `confidence`; the verdict names its further end
+    ci: Interval  # at `confidence`; the verdict names it
     confidence: float
     p_value: float  # of the paired test
-    p_bootstrap: float  # the lowest level at which the interval leaves out 0
-    mcnemar: list[McNemar]  # a seed each
+    p_bootstrap: float  # the lowest level at which the interval excludes 0
+    mcnemar: list[McNemar]  # one per seed
     error_reduction: float | None  # per cent; None where the second head makes no error
-    resampled: str  # "seeds and drawings", or "drawings" where there is one seed
+    resampled: str  # "seeds and images", or "images" where there is one seed
     differences: npt.NDArray[np.int8]  # [S, N]: first head right minus second head right
 
     @property
     def claim(self) -> float:
-        """The p-value of "they differ", before any correction: both questions must be answered."""
+        """p-value of "the heads differ" before correction: the larger of both tests'."""
         return max(self.p_value, self.p_bootstrap)
 
 
@@ -47,32 +46,32 @@ def compare(
     """Compare two heads.
 
     Args:
-        first: bool [S, N]: whether that head, trained with seed s, was right on drawing n.
-        second: the same for the other head; same seeds and drawings, in the same order.
+        first: bool [S, N]: whether that head, trained with seed s, was right on image n.
+        second: the same for the other head; same seeds and images, in the same order.
         samples: bootstrap resamples.
-        confidence: of the interval that the verdict looks at.
+        confidence: of the interval in the verdict.
         generator: all randomness comes from it.
 
     Raises:
-        ValueError: if the shapes differ, or there is no seed or no drawing.
+        ValueError: if the shapes differ, or there is no seed or no image.
     """
     if first.shape != second.shape or first.ndim != 2 or not first.size:
         raise ValueError(
-            "both heads need answers [seeds, drawings] of one shape. "
+            "both heads need answers [seeds, images] of one shape. "
             f"Received: {list(first.shape)} and {list(second.shape)}"
         )
     differences = first.astype(np.int8) - second.astype(np.int8)
-    seeds, drawings = differences.shape
+    seeds, images = differences.shape
     if differences.any():
-        # Always of the better head minus the other, turned afterwards: with the same luck the same
-        # answer, whichever of the two is called first.
+        # Resample the better head minus the other and turn the result afterwards, so that it does
+        # not depend on which of the two is called first.
         turned = bool(differences.sum(dtype=np.int64) < 0)
         bootstrap = Bootstrap(-differences if turned else differences, samples, generator)
         ci95, ci = (_turned(bootstrap.interval(level), turned) for level in (0.95, confidence))
         p_bootstrap = bootstrap.p_value()
     else:
-        # No drawing tells the heads apart, so no resample can: the rule of three.
-        ci95, ci = (rule_of_three(drawings, level) for level in (0.95, confidence))
+        # No image tells the heads apart, so no resample can: rule of three.
+        ci95, ci = (rule_of_three(images, level) for level in (0.95, confidence))
         p_bootstrap = 1.0
     return Pair(
         accuracy_difference=float(differences.mean()),
@@ -83,7 +82,7 @@ def compare(
         p_bootstrap=p_bootstrap,
         mcnemar=[mcnemar(of_seed) for of_seed in differences],
         error_reduction=error_reduction(float(second.mean()), float(first.mean())),
-        resampled="seeds and drawings" if seeds > 1 else "drawings",
+        resampled="seeds and images" if seeds > 1 else "images",
         differences=differences,
     )
 
@@ -94,7 +93,7 @@ def _turned(interval: Interval, turned: bool) -> Interval:
 
 
 def corrected(pairs: Sequence[Pair]) -> list[float]:
-    """The p-values of all claims, such that their level holds for all of them together."""
+    """Holm-corrected p-values of the claims of all pairs."""
     return holm([pair.claim for pair in pairs])
 
 
@@ -107,14 +106,11 @@ def error_reduction(before: float, after: float) -> float | None:
 
 
 def verdict(pair: Pair, p_holm: float, heads: tuple[str, str]) -> str:
-    """The claim in words: "better" needs a corrected p-value below 1 − confidence."""
-    seeds = len(pair.differences)
+    """Name the better head, or none unless the corrected p-value is below 1 − confidence."""
     if p_holm < 1 - pair.confidence:
         words = f"{heads[pair.accuracy_difference < 0]} better"
     else:
-        points = 100 * max(abs(end) for end in pair.ci)
-        digits = 1 if points >= 1 else 2
-        # Rounded up: the sentence must stay true.
-        bound = math.ceil(points * 10**digits - 1e-6) / 10**digits
-        words = f"no difference larger than {bound:.{digits}f} points can be claimed"
-    return words if seeds > 1 else f"{words} (one seed: this says nothing about other seeds)"
+        low, high = (f"{100 * end:+.2f}".replace("-", "\N{MINUS SIGN}") for end in pair.ci)
+        words = f"no significant difference ({100 * pair.confidence:g} % CI {low} to {high} points)"
+    one_seed = len(pair.differences) == 1
+    return f"{words} (one seed: this says nothing about other seeds)" if one_seed else words

@@ -1,4 +1,4 @@
-"""How many seeds or drawings it would take to settle what is still open."""
+"""Statistical power: detectable effects, and the seeds or images that a difference needs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-POWER = 0.8  # the chance to settle it that is asked for
-MAX_SEEDS = 1000  # nobody trains more
-MAX_DRAWINGS = 100_000_000  # twice all of Quick, Draw!
+POWER = 0.8
+MAX_SEEDS = 1000
+MAX_IMAGES = 100_000_000  # twice all of Quick, Draw!
 
 
 @dataclass(frozen=True)
 class Components:
-    """Where a difference's variance comes from: for one seed, one drawing, and what is left."""
+    """Variance components of a difference: of one seed, one image, and the residual."""
 
     seed: float
-    drawing: float
+    image: float
     rest: float
 
-    def variance(self, seeds: int, drawings: int) -> float:
-        """Of the mean over so many seeds and drawings."""
-        return self.seed / seeds + self.drawing / drawings + self.rest / (seeds * drawings)
+    def variance(self, seeds: int, images: int) -> float:
+        """Variance of the mean over so many seeds and images."""
+        return self.seed / seeds + self.image / images + self.rest / (seeds * images)
 
 
 def components(differences: npt.NDArray[np.int8]) -> Components:
@@ -35,85 +35,97 @@ def components(differences: npt.NDArray[np.int8]) -> Components:
     McCulloch 1992, chapter 4).
 
     Args:
-        differences: int8 [S, N] in −1, 0, 1, N at least 2. With one seed nothing can be known of
-            seeds: their part is 0, and what is left belongs to the drawings.
+        differences: int8 [S, N] in −1, 0, 1, N at least 2. With one seed, variance
+            between seeds is unknown: it counts as 0, and the residual belongs to the images.
     """
-    seeds, drawings = differences.shape
-    by_drawing = differences.mean(axis=0)
+    seeds, images = differences.shape
+    by_image = differences.mean(axis=0)
     if seeds == 1:
-        return Components(0.0, float(by_drawing.var(ddof=1)), 0.0)
+        return Components(0.0, float(by_image.var(ddof=1)), 0.0)
     mean, by_seed = differences.mean(), differences.mean(axis=1)
     squares = float((differences.astype(np.int64) ** 2).sum())
-    of_seeds = drawings * float(((by_seed - mean) ** 2).sum())
-    of_drawings = seeds * float(((by_drawing - mean) ** 2).sum())
-    left = max(0.0, squares - seeds * drawings * float(mean) ** 2 - of_seeds - of_drawings)
-    rest = left / ((seeds - 1) * (drawings - 1))
+    of_seeds = images * float(((by_seed - mean) ** 2).sum())
+    of_images = seeds * float(((by_image - mean) ** 2).sum())
+    left = max(0.0, squares - seeds * images * float(mean) ** 2 - of_seeds - of_images)
+    rest = left / ((seeds - 1) * (images - 1))
     return Components(
-        seed=max(0.0, (of_seeds / (seeds - 1) - rest) / drawings),
-        drawing=max(0.0, (of_drawings / (drawings - 1) - rest) / seeds),
+        seed=max(0.0, (of_seeds / (seeds - 1) - rest) / images),
+        image=max(0.0, (of_images / (images - 1) - rest) / seeds),
         rest=rest,
     )
 
 
-def settles(found: Components, size: float, seeds: int, drawings: int, level: float) -> bool:
-    """Whether a true difference of `size` would be found with the chance `POWER`.
+def least_effect(parts: Components, seeds: int, images: int, level: float) -> float:
+    """Smallest true difference that is found with a probability of `POWER`.
 
-    The interval is that of `intervals.Bootstrap`: deviations of drawings and of seeds, the latter
-    by Student's t.
+    The interval is that of `intervals.Bootstrap`: deviations of images and of seeds, the latter by
+    Student's t.
     """
-    by_drawings = (found.drawing + found.rest / seeds) / drawings
-    half = stats.norm.isf(level / 2) ** 2 * by_drawings
+    by_images = (parts.image + parts.rest / seeds) / images
+    half = stats.norm.isf(level / 2) ** 2 * by_images
     if seeds > 1:
-        by_seeds = (found.seed + found.rest / drawings) / seeds
+        by_seeds = (parts.seed + parts.rest / images) / seeds
         half += stats.t.isf(level / 2, seeds - 1) ** 2 * by_seeds
-    needed = math.sqrt(half) + stats.norm.ppf(POWER) * math.sqrt(found.variance(seeds, drawings))
-    return bool(size >= needed)
+    power = stats.norm.ppf(POWER) * math.sqrt(parts.variance(seeds, images))
+    return float(math.sqrt(half) + power)
+
+
+def detectable_effect(differences: npt.NDArray[np.int8], level: float) -> float | None:
+    """Minimum detectable effect of a comparison, as a share; None with one image or no variance.
+
+    Args:
+        differences: int8 [S, N]: first head right minus second head right.
+        level: significance level of the claim, such as 0.05; of one pair of several.
+    """
+    seeds, images = differences.shape
+    if images < 2 or not differences.any():
+        return None
+    return least_effect(components(differences), seeds, images, level)
 
 
 @dataclass(frozen=True)
 class Needed:
-    """What would settle a comparison; None where that alone would not."""
+    """What would detect the observed difference; None where that alone would not."""
 
-    seeds: int | None  # with the drawings that there are
-    drawings: int | None  # with the seeds that there are
+    seeds: int | None  # with the images that there are
+    images: int | None  # with the seeds that there are
     words: str
 
 
 def needed(differences: npt.NDArray[np.int8], level: float) -> Needed:
-    """How many seeds, or test drawings, would tell the heads apart if they differ as they seem to.
+    """Count the seeds, or test images, that would detect the observed difference if it is true.
 
     Args:
         differences: int8 [S, N]: first head right minus second head right.
-        level: of the claim, such as 0.05; that of one pair of many.
+        level: significance level of the claim, such as 0.05; of one pair of several.
     """
-    seeds, drawings = differences.shape
+    seeds, images = differences.shape
     size = abs(float(differences.mean()))
-    if not size or drawings < 2:
-        return Needed(None, None, "no difference was seen, so no number would settle one")
-    found = components(differences)
-    points = f"{100 * size:.2f} points"
+    if not size or images < 2:
+        return Needed(None, None, "no difference was observed")
+    parts = components(differences)
     more_seeds = None
     if seeds > 1:
         more_seeds = _first(
-            lambda count: settles(found, size, count, drawings, level), seeds, MAX_SEEDS
+            lambda count: size >= least_effect(parts, count, images, level), seeds, MAX_SEEDS
         )
-    more_drawings = _first(
-        lambda count: settles(found, size, seeds, count, level), drawings, MAX_DRAWINGS
+    more_images = _first(
+        lambda count: size >= least_effect(parts, seeds, count, level), images, MAX_IMAGES
     )
-    ways = [f"{more_seeds:,} seeds a head"] if more_seeds else []
-    ways += [f"{more_drawings:,} test drawings"] if more_drawings else []
+    ways = [f"{more_seeds:,} seeds per head"] if more_seeds else []
+    ways += [f"{more_images:,} test images"] if more_images else []
+    points, power = f"{100 * size:.2f} points", f"{100 * POWER:.0f} % power"
     if ways:
-        ways_out = " or ".join(ways)
-        words = f"if the heads differ by {points}, {ways_out} would settle it four times in five"
+        words = f"detecting {points} with {power} needs {' or '.join(ways)}"
     else:
-        words = f"neither more seeds nor more drawings alone would settle a difference of {points}"
+        words = f"neither more seeds nor more test images alone detect {points} with {power}"
     if seeds == 1:
-        words += "; one seed cannot tell how much seeds matter: train at least three"
-    return Needed(more_seeds, more_drawings, words)
+        words += "; variance between seeds is unknown with one seed: train at least three"
+    return Needed(more_seeds, more_images, words)
 
 
 def _first(enough: Callable[[int], bool], start: int, most: int) -> int | None:
-    """The smallest count from `start` to `most` that is enough; None where none is."""
+    """Find the smallest sufficient count from `start` to `most`; None where none is."""
     if not enough(most):
         return None
     low, high = start - 1, most  # not enough, or not allowed, at `low`

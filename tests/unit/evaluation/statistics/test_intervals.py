@@ -50,7 +50,7 @@ def test_widening() -> None:
     assert 1 < widening(200, 0.95) < 1.01
 
 
-def test_one_seed_gives_the_plain_bootstrap_of_the_drawings() -> None:
+def test_one_seed_gives_the_plain_bootstrap_of_the_images() -> None:
     scores = (generator(3).random((1, 400)) < 0.3).astype(np.int8)
     low, high = Bootstrap(scores, 20_000, generator()).interval(0.95)
     means = generator(1).choice(scores[0], (20_000, 400)).mean(1)
@@ -58,7 +58,7 @@ def test_one_seed_gives_the_plain_bootstrap_of_the_drawings() -> None:
 
 
 def test_seeds_alone_give_about_students_interval() -> None:
-    # Within a seed all drawings are alike: only the seeds speak.
+    # Within a seed all images are alike: only the seeds speak.
     levels = generator(5).integers(-1, 2, 12)
     scores = np.repeat(levels[:, None], 50, axis=1).astype(np.int8)
     low, high = Bootstrap(scores, 20_000, generator()).interval(0.95)
@@ -81,10 +81,10 @@ def test_chunks_bound_memory_and_fill_every_resample(monkeypatch: pytest.MonkeyP
     st.integers(0, 2**32),
 )
 def test_the_p_value_is_where_the_interval_begins_to_leave_out_zero(
-    seeds: int, drawings: int, share: float, apart: float, seed: int
+    seeds: int, images: int, share: float, apart: float, seed: int
 ) -> None:
     source = generator(seed)
-    right = source.random((2, seeds, drawings)) < np.array([share, share - apart])[:, None, None]
+    right = source.random((2, seeds, images)) < np.array([share, share - apart])[:, None, None]
     scores = right[0].astype(np.int8) - right[1].astype(np.int8)
     found = Bootstrap(scores, 400, generator(seed))
     p = found.p_value()

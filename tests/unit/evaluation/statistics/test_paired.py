@@ -70,7 +70,7 @@ def test_seeds_that_share_drawings_are_not_independent(monkeypatch: pytest.Monke
     monkeypatch.setattr(paired, "FLIPS", 999)
     source, together, as_independent = generator(11), 0, 0
     for _ in range(150):
-        # Two equal heads; which of them finds a drawing easier is the drawing's, not the seed's.
+        # Two equal heads; which of them finds an image easier is the image's, not the seed's.
         taste = source.normal(0, 1.5, (2, 1, 300))
         right = source.normal(1, 1, 300) + taste + source.normal(0, 0.2, (2, 8, 300)) > 0
         table = right[0].astype(np.int8) - right[1].astype(np.int8)

@@ -19,6 +19,8 @@ from quickspine.evaluation.statistics.pairs import (
 )
 from tests.unit.evaluation.answers import generator, heads
 
+MINUS = "\N{MINUS SIGN}"
+
 
 def found(dense: Any, spinal: Any, *, luck: int = 0, confidence: float = 0.95) -> Pair:
     """Spinal minus dense."""
@@ -47,8 +49,8 @@ def test_error_reduction_is_the_papers() -> None:
 
 @given(st.integers(1, 4), st.integers(1, 80), st.integers(0, 2**32))
 @example(4, 65, 169)
-def test_what_must_hold(seeds: int, drawings: int, seed: int) -> None:
-    dense, spinal = heads(seeds, drawings, 0.3, generator(seed))
+def test_what_must_hold(seeds: int, images: int, seed: int) -> None:
+    dense, spinal = heads(seeds, images, 0.3, generator(seed))
     one, again = found(dense, spinal), found(dense, spinal)
     assert (one.ci95, one.p_value, one.p_bootstrap) == (
         again.ci95,
@@ -61,8 +63,8 @@ def test_what_must_hold(seeds: int, drawings: int, seed: int) -> None:
     assert 0 < one.p_value <= 1
     assert 0 < one.p_bootstrap <= 1
     assert one.claim == max(one.p_value, one.p_bootstrap)
-    assert one.resampled == ("drawings" if seeds == 1 else "seeds and drawings")
-    by_seed = [(each.better - each.worse) / drawings for each in one.mcnemar]
+    assert one.resampled == ("images" if seeds == 1 else "seeds and images")
+    by_seed = [(each.better - each.worse) / images for each in one.mcnemar]
     assert by_seed == pytest.approx(spinal.mean(1) - dense.mean(1))
     swapped = found(spinal, dense)
     assert swapped.accuracy_difference == pytest.approx(-one.accuracy_difference)
@@ -100,7 +102,7 @@ def test_heads_that_never_differ_are_not_called_equal_beyond_the_evidence() -> N
     result = found(answers, answers)
     assert result.ci95[1] == pytest.approx(1 - 0.05 ** (1 / 100))
     assert (result.p_value, result.p_bootstrap) == (1, 1)
-    assert said(result) == "no difference larger than 3.0 points can be claimed"
+    assert said(result).startswith(f"no significant difference (95 % CI {MINUS}")
 
 
 @pytest.mark.parametrize(
@@ -108,9 +110,19 @@ def test_heads_that_never_differ_are_not_called_equal_beyond_the_evidence() -> N
     [
         ((0.001, 0.02), 0.01, 0.01, "spinal better"),
         ((-0.02, -0.001), -0.01, 0.01, "dense better"),
-        ((0.001, 0.02), 0.01, 0.06, "no difference larger than 2.0 points can be claimed"),
-        ((-0.0131, 0.002), -0.005, 0.06, "no difference larger than 1.4 points can be claimed"),
-        ((-0.001, 0.00231), 0.001, 0.5, "no difference larger than 0.24 points can be claimed"),
+        ((0.001, 0.02), 0.01, 0.06, "no significant difference (95 % CI +0.10 to +2.00 points)"),
+        (
+            (-0.0131, 0.002),
+            -0.005,
+            0.06,
+            f"no significant difference (95 % CI {MINUS}1.31 to +0.20 points)",
+        ),
+        (
+            (-0.001, 0.00231),
+            0.001,
+            0.5,
+            f"no significant difference (95 % CI {MINUS}0.10 to +0.23 points)",
+        ),
     ],
 )
 def test_verdict(interval: tuple[float, float], difference: float, p: float, words: str) -> None:

@@ -12,8 +12,9 @@ from quickspine.evaluation.statistics.power import (
     POWER,
     Components,
     components,
+    detectable_effect,
+    least_effect,
     needed,
-    settles,
 )
 from tests.unit.evaluation.answers import generator, heads
 
@@ -23,72 +24,70 @@ def table(*rows: list[int]) -> np.ndarray:
 
 
 def test_components_by_hand() -> None:
-    # Means: seeds 1/2 and −1/4, drawings 1/2, 1/2, −1/2, 0; of all 1/8.
+    # Means: seeds 1/2 and −1/4, images 1/2, 1/2, −1/2, 0; of all 1/8.
     values = table([1, 1, 0, 0], [0, 0, -1, 0])
     seeds = 4 * ((1 / 2 - 1 / 8) ** 2 + (-1 / 4 - 1 / 8) ** 2)  # 1 degree of freedom
-    drawings = 2 * ((3 / 8) ** 2 * 2 + (-5 / 8) ** 2 + (-1 / 8) ** 2)  # 3
-    rest = (3 - 8 / 64 - seeds - drawings) / 3
+    images = 2 * ((3 / 8) ** 2 * 2 + (-5 / 8) ** 2 + (-1 / 8) ** 2)  # 3
+    rest = (3 - 8 / 64 - seeds - images) / 3
     found = components(values)
     assert found.rest == pytest.approx(rest)
     assert found.seed == pytest.approx((seeds - rest) / 4)
-    assert found.drawing == pytest.approx((drawings / 3 - rest) / 2)
+    assert found.image == pytest.approx((images / 3 - rest) / 2)
 
 
 def test_components_of_a_simulation() -> None:
     found = []
     for turn in range(300):
         source = generator(turn)
-        # A drawing is for one head in all seeds, or a seed lifts all drawings alike.
+        # An image is for one head in all seeds, or a seed lifts all images alike.
         taste = source.random(60) < 0.3
         flip = source.random((5, 60)) < 0.2
         found.append(components((taste ^ flip).astype(np.int8)))
-    # Of a drawing: taste of 0.3 through flips: (1 − 2·0.2)² · 0.3 · 0.7; left: 0.2 · 0.8.
-    assert np.mean([each.drawing for each in found]) == pytest.approx(0.36 * 0.21, rel=0.05)
+    # Of an image: taste of 0.3 through flips: (1 − 2·0.2)² · 0.3 · 0.7; left: 0.2 · 0.8.
+    assert np.mean([each.image for each in found]) == pytest.approx(0.36 * 0.21, rel=0.05)
     assert np.mean([each.rest for each in found]) == pytest.approx(0.16, rel=0.05)
     assert np.mean([each.seed for each in found]) < 0.002
 
 
 @given(st.integers(1, 5), st.integers(2, 60), st.integers(0, 2**32))
-def test_the_variance_of_the_mean_is_that_of_the_parts(
-    seeds: int, drawings: int, seed: int
-) -> None:
-    values = generator(seed).integers(-1, 2, (seeds, drawings)).astype(np.int8)
+def test_the_variance_of_the_mean_is_that_of_the_parts(seeds: int, images: int, seed: int) -> None:
+    values = generator(seed).integers(-1, 2, (seeds, images)).astype(np.int8)
     found = components(values)
-    assert min(found.seed, found.drawing, found.rest) >= 0
+    assert min(found.seed, found.image, found.rest) >= 0
     if seeds == 1:
-        want = values[0].var(ddof=1) / drawings
-        assert found.variance(1, drawings) == pytest.approx(want)
+        want = values[0].var(ddof=1) / images
+        assert found.variance(1, images) == pytest.approx(want)
 
 
 def test_one_seed_says_what_it_cannot() -> None:
     right = heads(1, 400, 0.0, generator(3), better=0.1)
     found = needed(right[1].astype(np.int8) - right[0].astype(np.int8), 0.05)
     assert found.seeds is None
-    assert "one seed cannot tell how much seeds matter" in found.words
+    assert "train at least three" in found.words
 
 
 def test_nothing_seen_needs_no_number() -> None:
     found = needed(np.zeros((3, 50), np.int8), 0.05)
-    assert (found.seeds, found.drawings) == (None, None)
-    assert "no difference was seen" in found.words
+    assert (found.seeds, found.images) == (None, None)
+    assert "no difference was observed" in found.words
 
 
-def test_seeds_that_disagree_are_not_helped_by_drawings() -> None:
-    # Whole seeds are for one head or the other: no number of drawings tells more about seeds.
+def test_seeds_that_disagree_are_not_helped_by_image() -> None:
+    # Whole seeds are for one head or the other: no number of images tells more about seeds.
     values = np.repeat(table([1], [-1], [1]), 500, axis=1)
     values[:, ::2] = 0
     found = needed(values, 0.05)
-    assert found.drawings is None
+    assert found.images is None
     assert found.seeds is not None
-    assert f"{found.seeds:,} seeds a head would settle it" in found.words
+    assert f"{found.seeds:,} seeds per head" in found.words
 
 
 def test_a_tiny_difference_on_few_drawings_is_not_helped_by_seeds() -> None:
     values = np.repeat(table([1, -1] * 20 + [1]), 3, axis=0)  # all seeds alike
     found = needed(values, 0.05)
     assert found.seeds is None
-    assert found.drawings is not None
-    assert found.drawings > 41
+    assert found.images is not None
+    assert found.images > 41
 
 
 @given(
@@ -96,22 +95,24 @@ def test_a_tiny_difference_on_few_drawings_is_not_helped_by_seeds() -> None:
     st.integers(2, 50), st.integers(10, 100_000),
 )  # fmt: skip
 def test_more_never_hurts(
-    seed: float, drawing: float, rest: float, size: float, seeds: int, drawings: int
+    seed: float, image: float, rest: float, size: float, seeds: int, images: int
 ) -> None:
-    parts = Components(seed, drawing, rest)
-    if settles(parts, size, seeds, drawings, 0.05):
-        assert settles(parts, size, seeds + 1, drawings, 0.05)
-        assert settles(parts, size, seeds, drawings + 1, 0.05)
-        assert settles(parts, 1.5 * size, seeds, drawings, 0.05)
+    parts = Components(seed, image, rest)
+    if size >= least_effect(parts, seeds, images, 0.05):
+        assert size >= least_effect(parts, seeds + 1, images, 0.05)
+        assert size >= least_effect(parts, seeds, images + 1, 0.05)
+        assert 1.5 * size >= least_effect(parts, seeds, images, 0.05)
 
 
 def test_what_is_needed_is_the_least() -> None:
     right = heads(3, 600, 0.05, generator(8), better=0.1)
     values = right[1].astype(np.int8) - right[0].astype(np.int8)
     found, parts, size = needed(values, 0.05), components(values), abs(values.mean())
-    assert found.drawings is not None
-    assert settles(parts, size, 3, found.drawings, 0.05)
-    assert not settles(parts, size, 3, found.drawings - 1, 0.05)
+    assert found.images is not None
+    assert size >= least_effect(parts, 3, found.images, 0.05)
+    assert size < least_effect(parts, 3, found.images - 1, 0.05)
+    assert detectable_effect(values, 0.05) == least_effect(parts, 3, 600, 0.05)
+    assert detectable_effect(np.zeros((3, 50), np.int8), 0.05) is None
 
 
 def test_so_many_seeds_do_settle_it_about_as_often_as_was_said() -> None:
@@ -124,9 +125,9 @@ def test_so_many_seeds_do_settle_it_about_as_often_as_was_said() -> None:
 
     pilots = [components(trial(8, 1000 + turn)) for turn in range(30)]
     parts = Components(*(float(np.mean([getattr(each, name) for each in pilots]))
-                         for name in ("seed", "drawing", "rest")))  # fmt: skip
+                         for name in ("seed", "image", "rest")))  # fmt: skip
     size = float(np.mean([trial(8, 2000 + turn).mean() for turn in range(60)]))
-    seeds = next(count for count in range(2, 100) if settles(parts, size, count, 2000, 0.05))
+    seeds = next(count for count in range(2, 100) if size >= least_effect(parts, count, 2000, 0.05))
     settled = 0
     for turn in range(120):
         right = heads(seeds, 2000, 0.1, generator(turn), better=0.12)

@@ -1,0 +1,83 @@
+"""evaluation/model-card.md: what the models are, how they performed, and their limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from quickspine.evaluation import summary
+from quickspine.evaluation.report import recipe
+from quickspine.evaluation.report.numbers import FILTERS, several
+from quickspine.evaluation.report.page import TEMPLATES
+from quickspine.files import whole_file
+from quickspine.params import Params
+
+# All that can be markup inside a line, on GitHub too: ":" and "www." make links of addresses,
+# "@" of names, "~" strikes out, "$" begins a formula.
+MARKS = re.compile(r"([\\`*_{}\[\]<>#!|~&$@:^]|(?<=[wW])\.)")
+
+
+def escape(value: object) -> str:
+    """Escape Markdown: one line of text in which nothing is markup; not what is marked `safe`."""
+    if hasattr(value, "__html__"):
+        return str(value)
+    return MARKS.sub(r"\\\1", re.sub(r"\s+", " ", str(value)))
+
+
+def write(place: Path, metrics: dict[str, Any], params: Params, digests: Mapping[str, str]) -> None:
+    """Write the card, whole or not at all; the same inputs give the same bytes."""
+    with whole_file(place) as partial:
+        partial.write_text(render(metrics, params, digests), encoding="utf-8")
+
+
+def render(metrics: dict[str, Any], params: Params, digests: Mapping[str, str]) -> str:
+    """Render the card, in Markdown.
+
+    Args:
+        metrics: from `comparison.summarise`.
+        params: those the models were trained with.
+        digests: sha256 by name, of params, data and each model.
+    """
+    environment = jinja2.Environment(
+        loader=TEMPLATES,
+        autoescape=False,  # noqa: S701 - `finalize` escapes, for Markdown
+        finalize=escape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= FILTERS
+    models = metrics["models"]
+    top = next(key for key in next(iter(models.values())) if key.startswith("top"))
+    name, first = next(iter(models.items()))
+    noun = summary.noun(metrics["data"])
+    train, tuned = params.train, params.finetune
+    return environment.get_template("model-card.md").render(
+        metrics=metrics,
+        data=metrics["data"],
+        params=params,
+        digests=digests,
+        noun=noun,
+        an="a" if noun == "drawing" else "an",
+        stages=summary.stages(metrics),
+        stage_names=summary.STAGES,
+        top_key=top,
+        top_k=top.removeprefix("top").removesuffix("_accuracy"),
+        seeds=min(len(model["seeds"]) for model in models.values()),
+        first=f"{name}-{first['seeds'][0]}",
+        is_significant=summary.is_significant,
+        several=several,
+        recipe={
+            "train": recipe.descent(train, train.learning_rate),
+            "finetune": recipe.descent(tuned, tuned.head_learning_rate),
+            "features": " ".join(recipe.features(train)),
+            "start": " ".join(recipe.start(tuned)),
+            "changes": ", ".join(recipe.changes(train.augment)),
+            "blocks": recipe.blocks(tuned),
+        },
+    )

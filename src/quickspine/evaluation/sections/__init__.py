@@ -1,1 +1,0 @@
-"""The sections of the report, one a module: `section(evidence)` returns it, or None without it."""

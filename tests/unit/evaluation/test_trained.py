@@ -1,0 +1,357 @@
+"""Model folders: those asked for are found and predict, others are refused by name."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quickspine.errors import InputError
+from quickspine.evaluation import predict
+from quickspine.evaluation.trained import candidates, find
+from quickspine.files import sha256
+from quickspine.nets.heads import SpinalHead
+from quickspine.params import Params
+from quickspine.training.model_file import load, save
+
+SHAPE = (8, 8, 1)
+DATA = "d" * 64
+NAME = "train-spinal-1"
+HISTORY = "phase,epoch,loss,accuracy,val_loss,val_accuracy,learning_rate\n"
+ROW = "train,1,1.5,0.5,1.25,0.5,0.003\n"
+IMAGES = np.random.default_rng(0).integers(0, 256, (20, *SHAPE), np.uint8)
+RECORDS: Any = SimpleNamespace(
+    shape=SHAPE,
+    categories=["apple", "cat", "zigzag"],
+    ordered=lambda split, size: [(tf.constant(IMAGES[at : at + 8]), None) for at in (0, 8, 16)],
+)
+
+
+@pytest.fixture(scope="module")
+def tiny(make_params: Callable[..., Params]) -> Params:
+    return make_params({"heads": ("spinal",), "seeds": (1, 2), "train.width": 0.03})
+
+
+def network(outputs: int = 3, shape: tuple[int, ...] = SHAPE, dtype: str = "uint8") -> keras.Model:
+    """As small as a network with our head gets."""
+    inputs = keras.Input(shape, dtype=dtype)
+    values = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    return keras.Model(inputs, SpinalHead(outputs, width=2, sub_layers=2, name="head")(values))
+
+
+@pytest.fixture(scope="module")
+def good(tiny: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder `models` with what the tiny params ask for."""
+    place = tmp_path_factory.mktemp("good") / "models"
+    for stage in ("train", "finetune"):
+        for seed in (1, 2):
+            folder = place / f"{stage}-spinal-{seed}"
+            folder.mkdir(parents=True)
+            model = network()
+            model.set_weights([seed * weight for weight in model.get_weights()])
+            save(model, folder / "model.keras")
+            (folder / "history.csv").write_text(HISTORY + ROW)
+            metrics: dict[str, Any] = {
+                "stage": stage, "head": "spinal", "seed": seed, "data_digest": DATA,
+                "params_digest": tiny.digest(stage), "parameters": 500, "head_parameters": 400,
+                "val_accuracy": 0.5, "val_loss": 1.25,
+                "model_digest": sha256(folder / "model.keras"),
+            }  # fmt: skip
+            (folder / "metrics.json").write_text(json.dumps(metrics))
+    return place
+
+
+@pytest.fixture
+def place(good: Path, tmp_path: Path) -> Path:
+    """A copy, to be damaged."""
+    return Path(shutil.copytree(good, tmp_path / "models"))
+
+
+def refusal(work: Callable[[], object]) -> str | None:
+    """Why `work` is refused; None where it is not."""
+    try:
+        work()
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    path = folder / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def replace_model(folder: Path, model: keras.Model) -> None:
+    """With the digest in `metrics.json` made to fit."""
+    save(model, folder / "model.keras")
+    edit(folder, model_digest=sha256(folder / "model.keras"))
+
+
+def test_what_is_asked_for_is_found(place: Path, tiny: Params) -> None:
+    """Models of other seeds and heads are not even opened."""
+    (place / "train-dense-1").mkdir()
+    (place / "train-spinal-7").mkdir()
+    found = find(tiny, place, DATA)
+    assert [model.made_by for model in found] == [
+        "train@spinal-1", "train@spinal-2", "finetune@spinal-1", "finetune@spinal-2",
+    ]  # fmt: skip
+    assert found[0].digest == sha256(place / NAME / "model.keras")
+    (row,) = csv.DictReader((HISTORY + ROW).splitlines())
+    numbers = {key: float(value) for key, value in row.items() if key != "phase"}
+    assert found[0].history == [{"phase": "train", **numbers}]
+    alone = tiny.finetune.model_copy(update={"enabled": False})
+    only = find(tiny.model_copy(update={"finetune": alone}), place, DATA)
+    assert [model.made_by for model in only] == ["train@spinal-1", "train@spinal-2"]
+    proposed = candidates(only)[0]
+    assert (proposed.name, proposed.accuracy, proposed.loss) == (NAME, 0.5, 1.25)
+    assert (proposed.model_digest, proposed.params_digest) == (only[0].digest, tiny.digest("train"))
+
+
+def test_a_network_is_built_once_and_predicts_with_the_weights_of_every_seed(
+    place: Path, tiny: Params
+) -> None:
+    one, two, *_ = find(tiny, place, DATA)
+    shared = predict.Network(one, RECORDS, repeats=1)
+    assert list(shared.costs.latency) == [1, 256]
+    runs = [shared.predict(model) for model in (one, two, one)]
+    assert runs[0].costs is runs[1].costs
+    for run, model in zip(runs, (one, two, one), strict=True):
+        expected = load(model.folder / "model.keras")(IMAGES).numpy()
+        np.testing.assert_allclose(run.logits, expected, rtol=1e-5, atol=1e-6)
+        assert run.name == f"train-spinal-{model.seed}"
+    assert not np.array_equal(runs[0].logits, runs[1].logits)
+
+
+MODEL, METRICS, PLOTTED = f"{NAME}/model.keras", f"{NAME}/metrics.json", f"{NAME}/history.csv"
+OTHER = "e" * 64
+AGAIN = "run: dvc repro -f train@spinal-1"
+ONCE = "run: dvc repro train@spinal-1"
+
+
+def flip(place: Path, at: int) -> None:
+    path = place / MODEL
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(place: Path) -> None:
+    path = place / PLOTTED
+    with path.open("wb") as file:
+        file.truncate(10 << 30)
+
+
+def swap(place: Path, make: Callable[[Path], object], name: str) -> None:
+    path = place / name
+    path.unlink()
+    make(path)
+
+
+def other_folder(place: Path) -> None:
+    shutil.rmtree(place / NAME)
+    shutil.copytree(place / "finetune-spinal-1", place / NAME)
+
+
+def write_history(content: bytes) -> Callable[[Path], object]:
+    return lambda place: (place / PLOTTED).write_bytes(content)
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "no folder": (lambda p: shutil.rmtree(p / NAME), f"{METRICS}: missing", ONCE),
+    "no model": (lambda p: (p / MODEL).unlink(), f"{MODEL}: not the model that was trained", AGAIN),
+    "empty": (lambda p: (p / MODEL).write_bytes(b""), f"{MODEL}: not the model that", AGAIN),
+    "first byte": (lambda p: flip(p, 0), f"{MODEL}: not the model that was trained", AGAIN),
+    "last byte": (lambda p: flip(p, -1), f"{MODEL}: not the model that was trained", AGAIN),
+    "a folder": (lambda p: swap(p, Path.mkdir, MODEL), f"{MODEL}: not the model that", AGAIN),
+    "a loop": (lambda p: swap(p, lambda f: f.symlink_to(f), MODEL), f"{MODEL}: not the", AGAIN),
+    "other place": (other_folder, f"{METRICS}: of the model 'finetune@spinal-1'", AGAIN),
+    "other data": (
+        lambda p: edit(p / NAME, data_digest=OTHER),
+        f"{NAME}: trained on other data: its data_digest begins 'eeeeeeeeeeee', expected 'dddd",
+        ONCE,
+    ),
+    "other params": (
+        lambda p: edit(p / NAME, params_digest=OTHER),
+        f"{NAME}: trained with other params (section train): its params_digest begins 'eeeeeeee",
+        ONCE,
+    ),
+    "no params": (lambda p: edit(p / NAME, params_digest=None), f"{METRICS}: damaged (", AGAIN),
+    "no accuracy": (lambda p: edit(p / NAME, val_accuracy=1.5), f"{METRICS}: damaged (", AGAIN),
+    "no history": (lambda p: (p / PLOTTED).unlink(), f"{PLOTTED}: damaged (no such file)", AGAIN),
+    "history a pipe": (lambda p: swap(p, os.mkfifo, PLOTTED), f"{PLOTTED}: damaged (", AGAIN),
+    "history huge": (truncate, f"{PLOTTED}: damaged (more than", AGAIN),
+    **{
+        f"history {content[:40]!r}": (write_history(content), f"{PLOTTED}: damaged (", AGAIN)
+        for content in (
+            b"",
+            HISTORY.encode(),
+            bytes(range(256)),
+            b"epoch\n1\n",
+            (HISTORY + "train,1,2\n").encode(),
+            (HISTORY + ROW.strip() + ",9\n").encode(),
+            (HISTORY + ROW.replace("0.5", "nan")).encode(),
+            (HISTORY + ROW.replace("0.5", "half")).encode(),
+            (HISTORY + '"open' + ROW).encode(),
+            (HISTORY + ROW).encode("utf-16"),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_what_is_damaged_or_of_something_else_is_named(
+    place: Path, tiny: Params, name: str
+) -> None:
+    damage, start, remedy = DAMAGES[name]
+    damage(place)
+    message = refusal(lambda: find(tiny, place, DATA))
+    assert message
+    assert message.startswith(f"{place}/{start}")
+    assert message.endswith(f"; {remedy}")
+
+
+STRANGE = [
+    *(None, True, 0, -1, 2, 1.5, 10**30, float("nan"), "", "x", "1", "dense", "../x", "\ud800"),
+    *([], {}, [1], {"a": 1}, "x" * 10_000, "\x1b[2J", "0" * 64),
+]
+READ = (
+    *("stage", "head", "seed", "data_digest", "params_digest", "model_digest"),
+    *("parameters", "head_parameters", "val_accuracy", "val_loss"),
+)
+
+
+@settings(max_examples=100)
+@given(st.sampled_from([*READ, "more"]), st.sampled_from(STRANGE), st.booleans())
+def test_any_edit_of_the_metrics_is_refused_or_harmless(
+    good: Path, tiny: Params, key: str, value: Any, gone: bool
+) -> None:
+    path = good / METRICS
+    original = path.read_text()
+    edited = copy.deepcopy(json.loads(original)) | {key: value}
+    if gone:
+        edited.pop(key)
+    try:
+        path.write_text(json.dumps(edited))
+        message = refusal(lambda: find(tiny, good, DATA))
+        found = None if message else find(tiny, good, DATA)[0].metrics
+    finally:
+        path.write_text(original)
+    if found is None:
+        assert message
+        assert str(good / NAME) in message
+        assert message.endswith("train@spinal-1")
+        assert message.isprintable()
+        assert len(message) < 1000
+        return
+    unchanged = READ[:6]
+    assert [found[name] for name in unchanged] == [json.loads(original)[name] for name in unchanged]
+    assert all(type(found[name]) is int and found[name] > 0 for name in READ[6:8])
+    assert 0 <= found["val_accuracy"] <= 1
+    assert math.isfinite(found["val_loss"])
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda: network(4), "(None, 4)"),
+        (lambda: network(shape=(9, 9, 1)), "(None, 9, 9, 1)"),
+        (lambda: network(shape=(8, 8, 3)), "(None, 8, 8, 3)"),
+        (lambda: network(dtype="float32"), "'float32')] to"),
+        (
+            lambda: keras.Model((m := network()).inputs, [m.outputs[0], m.outputs[0]]),
+            "(None, 3), 'float32'), ((None, 3)",
+        ),
+    ],
+)
+def test_a_model_for_other_images_or_categories_does_not_predict(
+    place: Path, tiny: Params, made: Callable[[], keras.Model], words: str
+) -> None:
+    """Neither as the first seed, whose network is built, nor as a later one."""
+    replace_model(place / NAME, made())
+    first, second, *_ = find(tiny, place, DATA)
+    message = refusal(lambda: predict.Network(first, RECORDS, 1))
+    assert message
+    assert message.startswith(f"{place / MODEL}: maps ")
+    assert words in message
+    assert message.endswith(f"; {AGAIN}")
+    if words.startswith(("(None, 9", "(None, 8", "(None, 4")):  # other weights
+        message = refusal(lambda: predict.Network(second, RECORDS, 1).predict(first))
+        assert message
+        assert message.startswith(f"{place / MODEL}: damaged, or of another network (")
+
+
+def test_the_real_door_refuses_a_damaged_model_before_tensorflow(place: Path, tiny: Params) -> None:
+    flip(place, -1)
+    code = (
+        "import sys; from pathlib import Path; from quickspine.errors import InputError\n"
+        "from quickspine.evaluation.trained import find; from quickspine.params import Params\n"
+        "try:\n    find(Params.model_validate_json(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])\n"
+        "except InputError as error:\n    print(error)\n"
+        "print({'tensorflow', 'keras'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tiny.model_dump_json(), str(place), DATA],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    refused, imported = done.stdout.splitlines()
+    assert refused.startswith(f"{place / MODEL}: not the model that was trained")
+    assert imported == "set()"
+
+
+def test_memory_by_hand() -> None:
+    inputs = keras.Input((6, 6, 1), dtype="uint8")
+    values = keras.layers.Rescaling(1 / 255)(inputs)
+    maps = keras.layers.Conv2D(4, 3)(values)  # 36 in, 64 out
+    maps = keras.layers.BatchNormalization()(maps)  # 64 in, 64 out: the most
+    features = keras.layers.GlobalAveragePooling2D()(maps)
+    model = keras.Model(inputs, SpinalHead(3, width=2, sub_layers=2, name="head")(features))
+    head = (2 + 1) * 2 + (2 + 2 + 1) * 2 + (4 + 1) * 3
+    weights, activations = predict.memory(model)
+    assert weights == 4 * ((9 + 1) * 4 + 4 * 4 + head)  # moving statistics are held too
+    assert activations == 4 * (64 + 64)
+
+
+@pytest.mark.parametrize(
+    ("each_s", "repeats", "times"),
+    [(0.01, 50, 50), (0.01, 3, 3), (1.0, 50, 10), (0.11, 50, 10), (0.06, 50, 17)],
+)
+def test_latency_keeps_to_its_budget(
+    each_s: float, repeats: int, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ticking() -> Iterator[float]:
+        now = 0.0
+        while True:
+            yield now
+            now += each_s
+
+    clock, passes = ticking(), []
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+
+    def forward(images: Any) -> Any:
+        passes.append(images)
+        return tf.zeros(1)
+
+    found = predict.latency(forward, tf.zeros(1), repeats)
+    assert len(passes) == predict.WARM_UP + times
+    assert found.median_ms == pytest.approx(1000 * each_s)
+    assert found.p95_ms == pytest.approx(1000 * each_s)
