@@ -26,10 +26,13 @@ FLAGS = (
 )
 SCREENS = {"phone": (390, 844), "desk": (1280, 800), "paper": (718, 1043)}  # pixels; A4
 
-needs_browser = pytest.mark.skipif(
-    not (BROWSER and DRIVER),
-    reason="no browser: install chromium and chromedriver (Debian: chromium chromium-driver)",
-)
+needs_browser = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (BROWSER and DRIVER),
+        reason="no browser: install chromium and chromedriver (Debian: chromium chromium-driver)",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

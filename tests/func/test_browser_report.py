@@ -134,6 +134,7 @@ def picture(browser: webdriver.Chrome, element: Any) -> Any:
         return np.asarray(opened.convert("RGB"))
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", ["phone", "desk"])
 def test_the_report_answers_first_fits_the_screen_and_asks_for_nothing(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quickspine.evaluation.report.numbers import SPACE, several
-from quickspine.params import Augment, OptimizerConfig, Finetune, Train
+from quickspine.params import Augment, Finetune, OptimizerConfig, Train
 
 
 def descent(params: OptimizerConfig, rate: float) -> str:

@@ -153,6 +153,7 @@ def test_equal_heads_are_rarely_called_different(
         assert sum(one.p_value < 0.05 for one in results) <= 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("luck", [0.0, 0.2])
 def test_of_many_equal_heads_hardly_any_is_called_better(
     luck: float, monkeypatch: pytest.MonkeyPatch

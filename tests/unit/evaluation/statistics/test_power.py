@@ -115,6 +115,7 @@ def test_what_is_needed_is_the_least() -> None:
     assert detectable_effect(np.zeros((3, 50), np.int8), 0.05) is None
 
 
+@pytest.mark.slow
 def test_so_many_seeds_do_settle_it_about_as_often_as_was_said() -> None:
     """Heads that differ: what a pilot finds needed is tried, many times over."""
 
