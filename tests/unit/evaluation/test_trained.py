@@ -27,7 +27,7 @@ from quickspine.errors import InputError
 from quickspine.evaluation import predict
 from quickspine.evaluation.trained import candidates, find
 from quickspine.files import sha256
-from quickspine.nets.heads import SpinalHead
+from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Params
 from quickspine.training.model_file import load, save
 
