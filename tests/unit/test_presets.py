@@ -208,7 +208,7 @@ OVERRIDES = {
 }
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(overrides=st.fixed_dictionaries({}, optional=OVERRIDES))
 def test_any_valid_values_are_merged_and_go_back(
     tmp_path_factory: pytest.TempPathFactory, overrides: dict[str, Any]
