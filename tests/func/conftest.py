@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from quickspine.tracking.quiet import quiet
+from quickspine.tracking.mlflow_setup import quiet
 from quickspine.tracking.store import open_store
 from tests.func.project import Project, new
-from tests.func.tracked import NeverRecorded, RecordedHere, configured
+from tests.func.tracked import DeliveredHere, NeverDelivered, configured
 from tests.func.tracking_server import mlflow_server
 
 
@@ -52,7 +52,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a real tracking server, with a store of its own."""
     folder = tmp_path_factory.mktemp("server")
@@ -74,20 +74,21 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def project(empty: Path, template: Path) -> Path:
     """A project with a store."""
-    shutil.copytree(template / "mlruns", empty / "mlruns")
+    (empty / "mlruns").mkdir()
+    shutil.copy(template / "mlruns" / "mlflow.db", empty / "mlruns")
     return empty
 
 
 @pytest.fixture
-def recorded_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs are recorded in this process, at their end: a relay takes seconds to start."""
-    monkeypatch.setattr("quickspine.tracking.run.Background", RecordedHere)
+def delivered_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are delivered by this process, at their end: a relay takes seconds to start."""
+    monkeypatch.setattr("quickspine.tracking.run.Relay", DeliveredHere)
 
 
 @pytest.fixture
-def never_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+def never_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are kept only."""
-    monkeypatch.setattr("quickspine.tracking.run.Background", NeverRecorded)
+    monkeypatch.setattr("quickspine.tracking.run.Relay", NeverDelivered)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from quickspine.files import sha256
 from quickspine.params import Params
-from quickspine.tracking import attach, tracked_run
+from quickspine.tracking import tracked_run
 from quickspine.tracking.champion import Candidate
 from tests.func.browser import browser, chromium, needs_browser, requests, sized
 from tests.func.tracked import runs as recorded
@@ -58,7 +58,7 @@ def tracked(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
             found.append(Candidate("train", head, 1, digest, "p" * 64, accuracy, 1 - accuracy))
         with tracked_run(quick, stage="evaluate") as run:
             for each in found:
-                attach(quick.tracking, each.model_digest, {"test_accuracy": each.accuracy})
+                run.attach(each.model_digest, {"test_accuracy": each.accuracy})
             run.propose(found, source="doodles", data_digest="d" * 64, drawings=400)
     return folder
 
@@ -138,5 +138,5 @@ def test_runs_are_nested_and_compared_and_the_champion_is_named_with_its_reason(
     measures = ("loss", "val_accuracy", "test_accuracy")
     wait_for(browser, "Comparing 2 Runs", *trainings, *measures)
     browser.get(f"{pages}/models/quickspine-doodles-dddddddd")
-    reason = "there is no champion yet; right on 90.00 % of 400 validation drawings"
+    reason = "there is no champion yet; right on 90.00 % of 400 validation images"
     wait_for(browser, "@ champion", f"version 1: champion; train-spinal-1: {reason}")

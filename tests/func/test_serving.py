@@ -22,9 +22,9 @@ import psutil  # type: ignore[import-untyped] # ships no types
 import pytest
 
 from quickspine.files import sha256
-from quickspine.tracking import attach, store_uri, tracked_run
+from quickspine.tracking import store_uri, tracked_run
 from quickspine.tracking.champion import Candidate
-from quickspine.tracking.quiet import quiet
+from quickspine.tracking.mlflow_setup import quiet
 from tests.func.tracked import configured
 
 NAME = "quickspine-doodles-dddddddd"
@@ -32,14 +32,13 @@ START_S = 120.0  # what MLflow and TensorFlow may take to start on a busy machin
 
 
 @pytest.fixture
-def champion(project: Path, recorded_here: None, model_file: Path) -> str:
+def champion(project: Path, delivered_here: None, model_file: Path) -> str:
     """The champion's URI: a model that was trained, evaluated and put forward."""
     params, digest = configured(), sha256(model_file)
     with tracked_run(params, stage="train", head="spinal", seed=1, data_digest="d" * 64) as run:
         run.log_model(model_file, input_shape=(28, 28, 1), classes=3)
     best = Candidate("train", "spinal", 1, digest, "p" * 64, 0.75, 0.5)
     with tracked_run(params, stage="evaluate", data_digest="d" * 64) as run:
-        attach(params.tracking, digest, {"test_accuracy": 0.75})
         run.propose([best], source="doodles", data_digest="d" * 64, drawings=400)
     return f"models:/{NAME}@champion"
 
@@ -56,11 +55,39 @@ def logits(model_file: Path, drawings: Any) -> Any:
     return keras.saving.load_model(model_file).predict(drawings, verbose=0)
 
 
-def test_the_champion_answers_in_process(champion: str, drawings: Any, logits: Any) -> None:
+@pytest.mark.slow
+def test_the_champion_answers_in_process_and_refuses_what_cannot_be_meant(
+    champion: str, project: Path, model_file: Path, drawings: Any, logits: Any
+) -> None:
     mlflow.set_tracking_uri(store_uri(configured().tracking))
     with quiet():
         served = mlflow.pyfunc.load_model(champion)
-    np.testing.assert_array_equal(served.predict(drawings), logits)
+    signature = served.metadata.signature
+    assert str(signature.inputs.inputs[0]) == "Tensor('uint8', (-1, 28, 28, 1))"
+    answer = served.predict(drawings)
+    assert (answer.dtype, answer.shape) == (np.float32, (5, 3))
+    np.testing.assert_array_equal(answer, logits)
+    np.testing.assert_array_equal(served.predict(drawings.astype(np.int64)), logits)
+    (file,) = project.glob("mlruns/artifacts/models/*/artifacts/artifacts/model.keras")
+    assert file.read_bytes() == model_file.read_bytes()
+    assert not list(file.parents[1].rglob("*.pkl"))
+    wanted = "uint8 images [n, 28, 28, 1], values from 0 to 255"
+    for wrong, word in [
+        (drawings / 255, "float64"),
+        (drawings.astype(np.float32), "float32"),
+        (drawings > 127, "bool"),
+        ((drawings > 127).astype(np.uint8), "no value above 1"),
+        (drawings.astype(np.int64) - 128, "values from -128 to 127"),
+        (drawings[0], "[28, 28, 1]"),
+        (drawings[0].ravel(), "[784]"),
+        (drawings.reshape(5, 784), "[5, 784]"),
+        ([[1, 2], [3]], "different shapes"),
+    ]:
+        with pytest.raises(mlflow.MlflowException) as caught:
+            served.predict(wrong)
+        assert word in str(caught.value)
+        assert wanted in str(caught.value)
+        assert len(str(caught.value)) < 200  # no dump of the pixels
 
 
 @contextlib.contextmanager
@@ -112,17 +139,27 @@ def answer(port: int, method: str, path: str, body: bytes = b"") -> tuple[int, b
         connection.close()
 
 
+@pytest.mark.slow
 def test_the_champion_answers_over_http(
     champion: str, project: Path, drawings: Any, logits: Any
 ) -> None:
-    body = json.dumps({"inputs": drawings.tolist()}).encode()
+    def body(images: Any) -> bytes:
+        return json.dumps({"inputs": images.tolist()}).encode()
+
     with server(champion, project) as port:
-        given = answer(port, "POST", "/invocations", body)
-        wrong = answer(port, "POST", "/invocations", b'{"inputs": [[[[0.5]]]]}')
+        given = answer(port, "POST", "/invocations", body(drawings))
+        wrong = [
+            answer(port, "POST", "/invocations", body(images))
+            for images in (drawings / 255, (drawings > 127).astype(int), drawings[0])
+        ]
     assert given is not None
     status, text = given
     assert status == 200, text
     predictions = np.array(json.loads(text)["predictions"], np.float32)
     np.testing.assert_array_equal(predictions, logits)
-    assert wrong is not None
-    assert wrong[0] == 400, wrong  # no drawing of the model's size: refused, not guessed at
+    for refused in wrong:
+        assert refused is not None
+        assert refused[0] == 400, refused
+        message = json.loads(refused[1])["message"]
+        assert "send uint8 images [n, 28, 28, 1]" in message
+        assert len(message) < 200

@@ -1,4 +1,4 @@
-"""What can happen to a store or a server: no training is lost, no run either."""
+"""What can happen to a store, a server or a delivery: no training is lost, and no run either."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,26 +18,32 @@ from typing import Any
 import psutil  # type: ignore[import-untyped] # ships no types
 import pytest
 
-from quickspine.tracking import attach, sweep, tracked_run
-from quickspine.tracking.pending import read_state
-from quickspine.tracking.quiet import quiet
+from quickspine.tracking import tracked_run
+from quickspine.tracking.journal import Journal, claim
 from quickspine.tracking.sync import sync
 from tests.func.tracked import (
+    PARAMS,
+    DeliveredHere,
+    KilledError,
     assert_recorded_once,
     assert_worked,
     client,
     closed_port,
     configured,
+    failing_store,
+    history,
     journals,
     only_run,
     python,
     runs,
     work,
 )
-from tests.func.tracking_server import Door, door
+from tests.func.tracking_server import door
 
 STORE = Path("mlruns/mlflow.db")
-recorded_here = pytest.mark.usefixtures("recorded_here")
+pytestmark = pytest.mark.faults
+delivered_here = pytest.mark.usefixtures("delivered_here")
+never_delivered = pytest.mark.usefixtures("never_delivered")
 
 
 def one_warning(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -47,6 +54,49 @@ def one_warning(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     for word in words:
         assert word in captured.err
     return captured.err
+
+
+def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+# Every call to the store
+
+
+@never_delivered
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [KilledError(), ConnectionError("the answer is lost")])
+def test_a_kill_or_a_fault_after_any_call_to_the_store_gives_one_run(
+    error: BaseException, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run, one model, no point twice; a fault of a moment is got over by the delivery itself.
+
+    The call was carried out when the error comes, which is the worst case.
+    """
+    monkeypatch.setattr("quickspine.tracking.delivery.LAST_PAUSE_S", 0.0)
+    work(configured(), project)
+    shutil.copytree(project / "mlruns", project / "kept")
+    with monkeypatch.context() as patch:
+        calls = failing_store(patch, 0, error)  # none of them
+        assert sync(configured().tracking) == 0
+    assert len(calls) > 15  # a run, its params, metrics, artifacts, model, tags, end
+    for at in range(1, len(calls) + 1, 1 if isinstance(error, KilledError) else 3):
+        shutil.rmtree(project / "mlruns")
+        shutil.copytree(project / "kept", project / "mlruns")
+        with monkeypatch.context() as patch:
+            failing_store(patch, at, error)
+            if isinstance(error, KilledError):
+                with pytest.raises(KilledError):
+                    sync(configured().tracking)
+            else:
+                assert sync(configured().tracking) == 0
+        assert len(journals(project)) == isinstance(error, KilledError)
+        assert sync(configured().tracking) == 0
+        assert_recorded_once(project)
+        assert journals(project) == []
 
 
 # The project's own store
@@ -65,22 +115,6 @@ def read_only() -> Callable[[], object]:
     data[18] = 3
     STORE.write_bytes(data)
     return lambda: STORE.write_bytes(good)
-
-
-def read_only_by_the_system() -> Callable[[], object]:
-    # Permissions do not bind an administrator, the attribute does.
-    def attribute(change: str) -> None:
-        done = subprocess.run(["chattr", change, STORE], capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"only administrators on some file systems can: {done.stderr.strip()}")
-
-    if os.geteuid():
-        STORE.chmod(0o444)
-        return lambda: STORE.chmod(0o644)
-    if shutil.which("chattr") is None:
-        pytest.skip("no chattr here to make a file read-only for an administrator")
-    attribute("+i")
-    return lambda: attribute("-i")
 
 
 def a_folder_instead() -> Callable[[], object]:
@@ -113,17 +147,28 @@ def locked() -> Callable[[], object]:
     return connection.close
 
 
+def deleted_experiment() -> Callable[[], object]:
+    client().delete_experiment("1")
+
+    def restore() -> None:
+        with contextlib.closing(sqlite3.connect(STORE)) as connection:
+            connection.execute("UPDATE experiments SET lifecycle_stage = 'active'")
+            connection.commit()
+
+    return restore
+
+
 FAULTS = [
     (garbage, "not a database"),
     (read_only, "readonly"),
-    (read_only_by_the_system, "readonly"),
     (a_folder_instead, "unable to open"),
     (newer_schema, "ffffffffffff"),
     (locked, "locked"),
+    (deleted_experiment, "'quickspine' was deleted"),
 ]
 
 
-@recorded_here
+@delivered_here
 @pytest.mark.parametrize(("damage", "word"), FAULTS, ids=[f[0].__name__ for f in FAULTS])
 def test_a_store_that_fails_costs_one_warning_and_the_run_is_recorded_later(
     damage: Callable[[], Callable[[], object]],
@@ -132,7 +177,7 @@ def test_a_store_that_fails_costs_one_warning_and_the_run_is_recorded_later(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("quickspine.tracking.sqlite.LOCKED_S", 0.2)
+    monkeypatch.setattr("quickspine.tracking.store.LOCKED_S", 0.2)
     mend = damage()
     try:
         assert_worked(work(configured(), project), project)
@@ -142,61 +187,51 @@ def test_a_store_that_fails_costs_one_warning_and_the_run_is_recorded_later(
         said = capsys.readouterr().out
         assert word in said
         assert "train-spinal-1" in said
-        assert sweep(configured().tracking) == 0
-        one_warning(capsys, "cannot close stale runs", word)
     finally:
         mend()
     assert sync(configured().tracking) == 0
     assert "1 recorded" in capsys.readouterr().out
     assert_recorded_once(project)
     assert journals(project) == []
-    assert sync(configured().tracking) == 0
-    assert_recorded_once(project)
 
 
-@recorded_here
-@pytest.mark.parametrize("damage", [garbage, locked])
-def test_test_metrics_that_cannot_be_attached_are_attached_later(
-    damage: Callable[[], Callable[[], object]],
-    project: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_store_locked_for_a_while_is_waited_for(
+    project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("quickspine.tracking.sqlite.LOCKED_S", 0.2)
-    work(configured(), project)
-    digest = only_run().data.tags["model_digest"]
-    mend = damage()
-    try:
-        attach(configured().tracking, digest, {"test_accuracy": 0.5}, {"seen": "yes"})
-        one_warning(capsys, f"test metrics of model {digest[:12]}", "make sync")
-    finally:
-        mend()
-    assert sync(configured().tracking) == 0
+    unlock = locked()
+    with tracked_run(configured(), stage="train") as run:
+        run.log_epoch(0, {"loss": 1.0})
+        time.sleep(4)  # its relay is at it
+        unlock()
+    assert capsys.readouterr().err == ""
+    assert only_run().data.metrics == {"loss": 1.0}
+    assert journals(project) == []
+
+
+@pytest.mark.parametrize("gone", ["mlruns/mlflow.db", "mlruns"])
+def test_a_store_deleted_on_the_way_costs_nothing(
+    gone: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tracked_run(configured(), stage="train", sections=["train"], head="spinal") as run:
+        run.log_epoch(0, {"loss": 1.0})
+        wait_for(runs)
+        before = only_run().info.run_id
+        shutil.rmtree(gone) if Path(gone).is_dir() else Path(gone).unlink()
+        for epoch in range(1, 3):
+            run.log_epoch(epoch, {"loss": 1.0 / (1 + epoch)})
+        (project / "model.keras").write_bytes(b"a model")
+        run.log_model(project, input_shape=(28, 28, 1), classes=3)
+    assert capsys.readouterr().err == ""
     found = only_run()
-    assert (found.data.metrics["test_accuracy"], found.data.tags["seen"]) == (0.5, "yes")
+    assert found.info.run_id == run.run_id != before
+    assert (found.info.status, found.info.run_name) == ("FINISHED", "train-spinal")
+    assert found.data.params["train.learning_rate"] == "0.003"
+    assert [value for _, value in history(found, "loss")] == [1.0, 1 / 2, 1 / 3]
+    assert len(found.outputs.model_outputs) == 1
+    assert journals(project) == []
 
 
-def test_test_metrics_wait_for_their_training(
-    project: Path, never_recorded: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tests.func.tracked import RecordedHere
-
-    work(configured(), project)
-    (journal,) = journals(project)
-    entries = [json.loads(line) for line in (journal / "journal.jsonl").read_text().splitlines()]
-    (digest,) = (entry["digests"][""] for entry in entries if entry["kind"] == "model")
-    monkeypatch.setattr("quickspine.tracking.run.Background", RecordedHere)
-    with tracked_run(configured(), stage="evaluate"):
-        attach(configured().tracking, digest, {"test_accuracy": 0.5})
-    assert only_run().info.status == "FINISHED"  # the evaluation: all of it but that
-    assert len(journals(project)) == 2
-    assert sync(configured().tracking) == 0
-    (training,) = (run for run in runs() if run.data.tags["stage"] == "train")
-    assert training.data.metrics["test_accuracy"] == 0.5
-    assert len(runs()) == 2
-
-
-@recorded_here
+@delivered_here
 def test_a_file_where_the_store_belongs_costs_one_warning(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,31 +241,8 @@ def test_a_file_where_the_store_belongs_costs_one_warning(
     one_warning(capsys, "cannot keep a run", "going on untracked")
 
 
-@recorded_here
-@pytest.mark.parametrize("uri", ["file:./mlruns", "nonsense://x", "sqlite:////dev/null/x.db"])
-def test_a_wrong_uri_costs_one_warning_and_a_right_one_records_the_run(
-    uri: str, project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert_worked(work(configured(uri=uri), project), project)
-    one_warning(capsys, "cannot record train-spinal-1", "make sync")
-    assert sync(configured().tracking) == 0
-    assert_recorded_once(project)
-
-
-@recorded_here
-def test_a_deleted_experiment_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    client().delete_experiment("1")
-    work(configured(), project)
-    one_warning(capsys, "'quickspine' was deleted", "tracking.experiment")
-    with contextlib.closing(sqlite3.connect(STORE)) as connection:
-        connection.execute("UPDATE experiments SET lifecycle_stage = 'active'")
-        connection.commit()
-    assert sync(configured().tracking) == 0
-    assert_recorded_once(project)
-
-
-@recorded_here
-def test_what_is_missing_costs_one_warning_and_no_more(
+@delivered_here
+def test_what_is_missing_or_refused_does_not_hold_up_the_rest(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with tracked_run(configured(), stage="train") as run:
@@ -239,25 +251,19 @@ def test_what_is_missing_costs_one_warning_and_no_more(
         run.log_epoch(0, {"loss": "a lot"})  # type: ignore[dict-item] # meant to be wrong
         run.log_epoch(1, {"loss": 0.5})
     one_warning(capsys, "cannot keep the model", "model.keras", "going on without")
-    assert only_run().data.metrics == {"loss": 0.5}
-    assert only_run().info.status == "FINISHED"
-
-
-@recorded_here
-def test_what_mlflow_refuses_does_not_hold_up_the_rest(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with tracked_run(configured(), stage="train") as run:
+    assert (only_run().data.metrics, only_run().info.status) == ({"loss": 0.5}, "FINISHED")
+    with tracked_run(configured(experiment="other"), stage="train") as run:
         run.log_epoch(0, {"not/../a name": 1.0})
         run.set_tags({"late": "yes"})
         run.log_epoch(1, {"loss": 0.5})
     one_warning(capsys, "cannot record all of train", "the rest is there")
-    assert (only_run().data.metrics, only_run().info.status) == ({"loss": 0.5}, "FINISHED")
+    found = only_run(experiment="other")
+    assert (found.data.metrics, found.info.status) == ({"loss": 0.5}, "FINISHED")
     assert journals(project) == []
 
 
-@recorded_here
-def test_a_run_that_someone_deleted_is_not_made_again(project: Path, never_recorded: None) -> None:
+@never_delivered
+def test_a_run_that_someone_deleted_is_not_made_again(project: Path) -> None:
     work(configured(), project)
     (journal,) = journals(project)
     shutil.copytree(journal, project / "copy")
@@ -267,21 +273,6 @@ def test_a_run_that_someone_deleted_is_not_made_again(project: Path, never_recor
     assert sync(configured().tracking) == 0
     assert runs() == []
     assert journals(project) == []
-
-
-def test_an_artifact_of_the_whole_project_is_not_a_copy_into_itself(
-    project: Path, recorded_here: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (project / "a.txt").write_text("a")
-    with tracked_run(configured(), stage="train") as run:
-        run.log_artifact(project, "all")
-    assert capsys.readouterr().err == ""
-    with quiet():
-        names = [a.path for a in client().list_artifacts(only_run().info.run_id, "all")]
-    assert names == ["all/a.txt", "all/mlruns"]
-
-
-# With a real relay beside the training
 
 
 def test_without_mlflow_the_training_goes_on(empty: Path) -> None:
@@ -298,49 +289,7 @@ print("trained")
     assert len(journals(empty)) == 1
 
 
-def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def test_a_store_locked_for_a_while_is_waited_for(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    unlock = locked()
-    with tracked_run(configured(), stage="train") as run:
-        run.log_epoch(0, {"loss": 1.0})
-        (journal,) = journals(project)
-        wait_for(lambda: "locked" in str(read_state(journal).get("fault")))
-        unlock()
-        wait_for(lambda: run.run_id)
-    assert capsys.readouterr().err == ""
-    assert only_run().data.metrics == {"loss": 1.0}
-    assert journals(project) == []
-
-
-@pytest.mark.parametrize("gone", ["mlruns/mlflow.db", "mlruns"])
-def test_a_store_deleted_on_the_way_costs_nothing(
-    gone: str, project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with tracked_run(configured(), stage="train", sections=["train"], head="spinal") as run:
-        run.log_epoch(0, {"loss": 1.0})
-        wait_for(lambda: run.run_id)
-        before = run.run_id
-        shutil.rmtree(gone) if Path(gone).is_dir() else Path(gone).unlink()
-        for epoch in range(1, 3):
-            run.log_epoch(epoch, {"loss": 1.0 / (1 + epoch)})
-        (project / "model.keras").write_bytes(b"a model")
-        run.log_model(project, input_shape=(28, 28, 1), classes=3)
-    assert capsys.readouterr().err == ""
-    found = only_run()
-    assert found.info.run_id == run.run_id != before
-    assert (found.info.status, found.info.run_name) == ("FINISHED", "train-spinal")
-    assert found.data.params["train.learning_rate"] == "0.003"
-    assert [m.value for m in client().get_metric_history(run.run_id, "loss")] == [1.0, 1 / 2, 1 / 3]
-    assert len(found.outputs.model_outputs) == 1
-    assert journals(project) == []
+# Servers
 
 
 @contextlib.contextmanager
@@ -363,7 +312,7 @@ main("train", "Trains.", work)
     child = python(program, folder, stdin=subprocess.PIPE)
     assert child.stdin is not None
     assert child.stdout is not None
-    shutil.copy(Path(__file__).parents[2] / "params.yaml", folder)
+    shutil.copy(PARAMS, folder)
     child.stdin.write(uri + "\n")
     child.stdin.flush()
     assert child.stdout.readline() == "training\n", child.communicate()
@@ -395,9 +344,8 @@ def test_a_server_that_never_answers_holds_up_no_signal(empty: Path, number: int
     ]
     assert "make sync" in said
     (journal,) = journals(empty)
-    assert (
-        json.loads((journal / "journal.jsonl").read_text().splitlines()[-1])["status"] == "KILLED"
-    )
+    last = json.loads((journal / "journal.jsonl").read_text().splitlines()[-1])
+    assert last["status"] == "KILLED"
 
 
 def test_the_password_of_a_server_is_nowhere(empty: Path) -> None:
@@ -411,12 +359,13 @@ def test_the_password_of_a_server_is_nowhere(empty: Path) -> None:
                 assert secret not in str(process.environ())
             child.send_signal(signal.SIGTERM)
             out, said = child.communicate(timeout=30)
-    assert "500" in said
+    assert "make sync" in said
     assert secret not in out + said
     for file in (p for p in empty.rglob("*") if p.is_file()):
         assert secret.encode() not in file.read_bytes()
 
 
+@delivered_here
 def test_a_server_that_is_down_costs_one_warning(
     empty: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -431,75 +380,198 @@ def test_a_server_that_is_down_costs_one_warning(
     assert "train-spinal-1" in said.out
 
 
-@pytest.fixture
-def experiment(served: int, request: pytest.FixtureRequest) -> str:
-    return f"for {request.node.name}"
-
-
-def faulty(server: Door, experiment: str) -> dict[str, Any]:
-    return {"uri": server.url, "experiment": experiment}
-
-
-def test_a_server_that_dies_on_the_way_gets_the_run_once_it_is_back(
-    served: int, experiment: str, empty: Path, capsys: pytest.CaptureFixture[str]
+def test_a_server_slow_and_then_dead_is_not_waited_for_and_gets_the_run_once_it_is_back(
+    served: int, empty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("quickspine.tracking.run.END_S", 5.0)
     with door(behind=served) as server:
-        port, place = server.server_address[1], faulty(server, experiment)
+        place: dict[str, Any] = {"uri": server.url, "experiment": "slow, then dead"}
+        client(**place)  # creates the experiment
+        server.fault = "slow"
+        started = time.monotonic()
         with tracked_run(configured(**place), stage="train") as run:
             run.log_epoch(0, {"loss": 1.0})
-            wait_for(lambda: run.run_id)
+            assert time.monotonic() - started < 3  # an answer takes 3 s
+            wait_for(lambda: any(path.endswith("runs/create") for path in server.seen))
             server.fault = "500"
         assert capsys.readouterr().err.count("make sync") == 1
-    assert sync(configured(**place).tracking) == 1
-    assert "cannot be opened" in capsys.readouterr().out
-    with door(int(port), behind=served) as server:
-        assert sync(configured(**place).tracking) == 0
+        server.fault = None
+        wait_for(lambda: sync(configured(**place).tracking) == 0)  # its relay may be at it
         found = only_run(**place)
-        assert (found.info.run_id, found.info.status) == (run.run_id, "FINISHED")
-        assert found.data.metrics == {"loss": 1.0}
+        assert (found.data.metrics, found.info.status) == ({"loss": 1.0}, "FINISHED")
 
 
-@recorded_here
-@pytest.mark.parametrize("after", [3, 5, 9, 14, 20])
-def test_a_server_that_fails_at_some_request_gets_the_whole_run_once(
-    after: int, served: int, experiment: str, empty: Path, capsys: pytest.CaptureFixture[str]
+# make sync
+
+
+def run_sync(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    shutil.copy(PARAMS, folder)
+    return subprocess.Popen(
+        [sys.executable, "-m", "quickspine.tracking.sync", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@never_delivered
+def test_two_syncs_at_once_give_one_run(project: Path) -> None:
+    work(configured(), project)
+    both = [run_sync(project), run_sync(project)]
+    said = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert [err for _, err in said if "waiting" not in err] == [""]
+    assert_recorded_once(project)
+    assert journals(project) == []
+
+
+@never_delivered
+def test_a_run_recorded_later_keeps_its_times_its_status_and_its_experiment(
+    project: Path,
 ) -> None:
-    with door(behind=served) as server:
-        server.fault, server.after = "500", after
-        place = faulty(server, experiment)
-        assert_worked(work(configured(**place), empty), empty)
-        one_warning(capsys, "500", "make sync")
-        server.fault = None
-        assert sync(configured(**place).tracking) == 0
-        assert_recorded_once(empty, **place)
+    def ended(error: BaseException) -> None:
+        with tracked_run(configured(experiment="another one"), stage=type(error).__name__) as run:
+            run.log_epoch(0, {"loss": 1.0})
+            raise error
+
+    before = int(time.time() * 1000)
+    for error in (ValueError("x"), KeyboardInterrupt(), SystemExit(2)):
+        with pytest.raises(type(error)):
+            ended(error)
+    after = int(time.time() * 1000)
+    time.sleep(0.1)
+    assert sync(configured().tracking) == 0
+    assert runs() == []
+    found = {run.info.run_name: run for run in runs(experiment="another one")}
+    statuses = {name: run.info.status for name, run in found.items()}
+    expected = {"ValueError": "FAILED", "KeyboardInterrupt": "KILLED", "SystemExit": "FAILED"}
+    assert statuses == expected
+    for run in found.values():
+        assert before <= run.info.start_time <= run.info.end_time <= after
 
 
-def test_a_server_that_answers_after_three_seconds_each_is_not_waited_for(
-    served: int, experiment: str, empty: Path, monkeypatch: pytest.MonkeyPatch
+def test_sync_leaves_a_living_run_alone_and_closes_a_killed_one(
+    project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("quickspine.tracking.run.END_S", 1.0)
-    with door(behind=served) as server:
-        server.fault, place = "slow", faulty(server, experiment)
-        started = time.monotonic()
-        assert_worked(work(configured(**place), empty), empty)
-        assert time.monotonic() - started < 15
+    program = """
+import quickspine.tracking.run
+from tests.func.tracked import NeverDelivered
+quickspine.tracking.run.Relay = NeverDelivered
+with tracked_run(params, stage="train") as run:
+    run.log_epoch(0, {"loss": 1.0})
+    print("training", flush=True)
+    time.sleep(60)
+"""
+    path = os.pathsep.join([str(PARAMS.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    child = python(program, project, env={**os.environ, "PYTHONPATH": path})
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "training\n", child.communicate()
+        assert sync(configured().tracking) == 1
+        assert f"still going on, or was killed, as process {child.pid}" in capsys.readouterr().out
+        assert runs() == []
+    finally:
+        child.kill()
+        child.communicate()
+    assert sync(configured().tracking) == 0
+    assert only_run().info.status == "KILLED"
+    assert only_run().info.end_time >= only_run().info.start_time
+    assert history(only_run(), "loss") == [(0, 1.0)]
+
+
+def test_runs_of_another_host_wait_for_it_until_they_tell_their_end(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tags = {"host": "another", "pid": "1"}
+    begin = {"name": "train", "params": {}, "tags": tags, "experiment": "quickspine"}
+    journal = Journal(project, begin)
+    journal.close()
+    with tracked_run(configured(), stage="evaluate"):  # whose relay closes killed runs
+        pass
+    assert sync(configured().tracking) == 1
+    assert "on another" in capsys.readouterr().out
+    with (journal.folder / "journal.jsonl").open("a") as file:
+        file.write(json.dumps({"kind": "end", "time_ms": 2**41, "status": "FINISHED"}) + "\n")
+    assert sync(configured().tracking) == 0
+    (found,) = (run for run in runs() if run.data.tags["host"] == "another")
+    assert found.info.status == "FINISHED"
+
+
+@never_delivered
+def test_damaged_and_busy_journals_are_named_and_hold_up_no_other(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work(configured(), project)
+    (journal,) = journals(project)
+    with claim(journal):
+        assert sync(configured().tracking) == 1
+    assert "another process delivers it" in capsys.readouterr().out
+    (model,) = journal.rglob("model.keras")
+    good = model.read_bytes()
+    model.unlink()
+    model.write_bytes(b"something else")
+    damaged = project / "mlruns" / "pending" / "0123456789"
+    damaged.mkdir()
+    for content in (b"", b"{\n", b'{"kind": "begin"}\n'):
+        (damaged / "journal.jsonl").write_bytes(content)
+        assert sync(configured().tracking) == 2
+        said = capsys.readouterr().out
+        assert "a damaged journal (01234567): left" in said
+        assert "model.keras is missing or damaged" in said
+        found = only_run()
+        assert (found.info.status, found.data.tags["late"]) == ("FINISHED", "yes")
+        assert not found.outputs.model_outputs
+    model.write_bytes(good)
+    assert sync(configured().tracking) == 1
+    assert len(only_run().outputs.model_outputs) == 1
+
+
+@never_delivered
+def test_the_next_run_tells_how_many_wait(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        with tracked_run(configured(), stage="train"):
+            pass
+    capsys.readouterr()
+    monkeypatch.setattr("quickspine.tracking.run.Relay", DeliveredHere)
+    with tracked_run(configured(), stage="train"):
+        pass
+    note = "note: tracking: 2 earlier runs wait for `make sync`\n"
+    assert capsys.readouterr().err == note
+    assert len(journals(project)) == 2  # others' are not its business
+
+
+@never_delivered
+def test_system_exit_codes_and_words(empty: Path) -> None:
+    nothing = run_sync(empty)
+    assert nothing.communicate() == ("sync: nothing waits to be recorded\n", "")
+    assert nothing.returncode == 0
+    assert not (empty / "mlruns").exists()
+    work(configured(), empty)
+    text = PARAMS.read_text()
+    before, section = text.split("\ntracking:\n")
+    off = section.replace("  enabled: true", "  enabled: false")
+    for changed, code, words in [
+        (text.replace("  uri: null", f"  uri: {closed_port()}"), 1, "refused"),
+        (f"{before}\ntracking:\n{off}", 2, "tracking.enabled: received"),
+    ]:
+        assert changed != text
+        (empty / "other.yaml").write_text(changed)
+        child = run_sync(empty, "--params", "other.yaml")
+        out, err = child.communicate(timeout=60)
+        assert child.returncode == code, out + err
+        assert words in out + err
+        assert "Traceback" not in err
+    with door() as server:
+        server.fault = "hang"
+        text = text.replace("  uri: null", f"  uri: {server.url}")
+        (empty / "other.yaml").write_text(text)
+        child = run_sync(empty, "--params", "other.yaml")
         wait_for(lambda: server.seen)
-        server.fault = None
-        wait_for(lambda: not journals(empty))  # its relay goes on alone
-        assert_recorded_once(empty, **place)
-
-
-@recorded_here
-def test_a_request_that_was_done_though_its_answer_came_too_late_makes_no_second_run(
-    served: int, experiment: str, empty: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    with door(behind=served) as server:
-        place = faulty(server, experiment)
-        client(**place)  # makes the experiment
-        server.fault, server.after = "late", 5
-        work(configured(**place), empty)
-        assert any(path.endswith("runs/create") for path in server.seen)
-        server.fault = None
-        assert sync(configured(**place).tracking) == 0
-        assert_recorded_once(empty, **place)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=30)
+    assert child.returncode == 1
+    assert err == "sync: interrupted; run it again, what is recorded stays once\n"
+    assert len(journals(empty)) == 1

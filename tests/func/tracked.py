@@ -1,4 +1,4 @@
-"""Tracked runs in temporary projects: made, looked at, and told whether they are recorded once."""
+"""Tracked runs in temporary projects: made, looked at, and checked to be recorded once."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import pytest
 from quickspine.files import sha256
 from quickspine.params import Params, Tracking, load
 from quickspine.tracking import project_root, tracked_run
-from quickspine.tracking.pending import claimed
-from quickspine.tracking.quiet import quiet
-from quickspine.tracking.recording import record_left
+from quickspine.tracking.delivery import deliver
+from quickspine.tracking.journal import claim
+from quickspine.tracking.mlflow_setup import quiet
 from quickspine.tracking.store import Store, open_store
 from quickspine.tracking.sync import sync
 
@@ -36,7 +36,7 @@ params = params.model_copy(update={{"tracking": quick}})
 MODEL = b"not a model, but MLflow does not look inside"
 
 
-class RecordedHere:
+class DeliveredHere:
     """In the place of a relay process (seconds to start): its work, done here at the run's end."""
 
     def __init__(
@@ -46,15 +46,15 @@ class RecordedHere:
 
     def finish(self, end: dict[str, Any], limit_s: float) -> dict[str, Any]:
         folder, tracking, root = self._arguments
-        with quiet(), claimed(folder) as journal:
-            return asdict(record_left(journal, tracking, root))
+        with quiet(), claim(folder) as journal:
+            return asdict(deliver(journal, tracking, root))
 
 
-class NeverRecorded(RecordedHere):
+class NeverDelivered(DeliveredHere):
     """In the place of a relay process that could do nothing."""
 
     def finish(self, end: dict[str, Any], limit_s: float) -> dict[str, Any]:
-        return {"left": ["nobody recorded it"]}
+        return {"left": ["nobody delivered it"]}
 
 
 def configured(**changes: Any) -> Params:
@@ -71,7 +71,7 @@ def client(**changes: Any) -> Any:
 
 
 def runs(**changes: Any) -> list[Any]:
-    """All runs of the experiment, those that are deleted not among them."""
+    """All runs of the experiment but the deleted ones."""
     with quiet():
         store = open_store(configured(**changes).tracking, project_root())
     return list(store.client.search_runs([store.experiment_id]))
@@ -145,36 +145,37 @@ def work(params: Params, folder: Path) -> list[float]:
 
 
 def assert_worked(losses: list[float], folder: Path) -> None:
-    """The work went through to its end and left what it makes."""
+    """The work went through to its end and left its outputs."""
     assert losses == [1.0, 1 / 2, 1 / 3]
-    found = [p for p in sorted((folder / "outputs").rglob("*")) if p.is_file()]
-    assert [p.name for p in found] == ["history.csv", "model.keras", "a.svg"]
-    assert found[1].read_bytes() == MODEL
+    outputs = [p for p in sorted((folder / "outputs").rglob("*")) if p.is_file()]
+    assert [p.name for p in outputs] == ["history.csv", "model.keras", "a.svg"]
+    assert outputs[1].read_bytes() == MODEL
 
 
 def assert_recorded_once(folder: Path, status: str = "FINISHED", **changes: Any) -> Any:
     """One run holds all that `work` logged, nothing of it twice; returns it."""
-    found = only_run(**changes)
+    run = only_run(**changes)
     store = client(**changes)
-    assert (found.info.run_name, found.info.status) == ("train-spinal-1", status)
-    assert 0 < found.info.start_time <= found.info.end_time
+    assert (run.info.run_name, run.info.status) == ("train-spinal-1", status)
+    assert 0 < run.info.start_time <= run.info.end_time
     params = configured()
-    assert found.data.params["train.learning_rate"] == "0.003"
-    assert len(found.data.params) == len([k for k in params.flat() if k.startswith("train.")])
-    assert found.data.tags["late"] == "yes"
-    assert found.data.tags["model_digest"] == sha256(folder / "outputs" / "model.keras")
-    assert history(found, "loss", **changes) == [(0, 1.0), (1, 1 / 2), (2, 1 / 3)]
-    assert len(history(found, "odd", **changes)) == 3
-    assert history(found, "parameters", **changes) == [(0, 12.0)]
-    (dataset,) = found.inputs.dataset_inputs
+    assert run.data.params["train.learning_rate"] == "0.003"
+    assert len(run.data.params) == len([k for k in params.flat() if k.startswith("train.")])
+    assert run.data.tags["late"] == "yes"
+    assert run.data.tags["model_digest"] == sha256(folder / "outputs" / "model.keras")
+    assert history(run, "loss", **changes) == [(0, 1.0), (1, 1 / 2), (2, 1 / 3)]
+    assert len(history(run, "odd", **changes)) == 3
+    assert history(run, "parameters", **changes) == [(0, 12.0)]
+    (dataset,) = run.inputs.dataset_inputs
     assert json.loads(dataset.dataset.profile) == {"train": 9600}
-    (logged,) = found.outputs.model_outputs
-    (model,) = store.search_logged_models([found.info.experiment_id])
+    (logged,) = run.outputs.model_outputs
+    (model,) = store.search_logged_models([run.info.experiment_id])
     assert (model.model_id, str(model.status)) == (logged.model_id, "READY")
     assert [(m.key, m.value) for m in model.metrics] == [("parameters", 12.0)]
+    assert [(m.dataset_name, m.dataset_digest) for m in model.metrics] == [("doodles", "d" * 12)]
     with quiet():
-        names = [a.path for a in store.list_artifacts(found.info.run_id)]
-        plots = [a.path for a in store.list_artifacts(found.info.run_id, "plots")]
+        names = [a.path for a in store.list_artifacts(run.info.run_id)]
+        plots = [a.path for a in store.list_artifacts(run.info.run_id, "plots")]
         import mlflow
 
         mlflow.set_tracking_uri(store.tracking_uri)
@@ -182,46 +183,52 @@ def assert_recorded_once(folder: Path, status: str = "FINISHED", **changes: Any)
     assert sorted(names) == ["environment.json", "history.csv", "plots"]
     assert plots == ["plots/a.svg"]
     assert (Path(kept) / "artifacts" / "model.keras").read_bytes() == MODEL
-    return found
+    return run
 
 
-class Killed(BaseException):
-    """Stands for a kill: nothing in the way catches it, nothing is tidied up."""
+class KilledError(BaseException):
+    """Stands for a kill: nothing on the way catches it, nothing is tidied up."""
 
 
 class Fragile:
-    """An MlflowClient that counts calls; after the n-th, which is before the next, all ends."""
+    """An MlflowClient that counts calls, and raises after the n-th was carried out."""
 
-    def __init__(self, client: Any, calls: list[str], fatal: int) -> None:
-        self._client, self._calls, self._fatal = client, calls, fatal
+    def __init__(self, real: Any, calls: list[str], at: int, error: BaseException) -> None:
+        self._real, self._calls, self._at, self._error = real, calls, at, error
 
     def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._client, name)
-        if not callable(attribute):
+        attribute = getattr(self._real, name)
+        if not callable(attribute) or name.startswith("_"):
             return attribute
 
         def call(*arguments: Any, **more: Any) -> Any:
             self._calls.append(name)
             answer = attribute(*arguments, **more)
-            if len(self._calls) == self._fatal:
-                raise Killed
+            if len(self._calls) == self._at:
+                raise self._error
             return answer
 
         return call
 
 
-def sync_killed(monkeypatch: pytest.MonkeyPatch, fatal: int) -> bool:
-    """Sync, killed after the n-th call to the store; False where it has fewer calls."""
+def failing_store(patch: pytest.MonkeyPatch, at: int, error: BaseException) -> list[str]:
+    """Let the n-th call of a delivery to the store raise after it; returns the growing calls."""
     calls: list[str] = []
 
     def opened(*arguments: Any) -> Store:
         store = open_store(*arguments)
-        return Store(Fragile(store.client, calls, fatal), store.experiment_id, store.uri)
+        return Store(Fragile(store.client, calls, at, error), store.experiment_id, store.uri)
 
+    patch.setattr("quickspine.tracking.delivery.open_store", opened)
+    return calls
+
+
+def sync_killed(monkeypatch: pytest.MonkeyPatch, at: int) -> bool:
+    """Sync, killed after the n-th call to the store; False where it makes fewer calls."""
     with monkeypatch.context() as patch:
-        patch.setattr("quickspine.tracking.recording.open_store", opened)
+        failing_store(patch, at, KilledError())
         try:
             sync(configured().tracking)
-        except Killed:
+        except KilledError:
             return True
     return False

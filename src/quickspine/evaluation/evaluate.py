@@ -18,7 +18,7 @@ from quickspine.evaluation.trained import Trained, candidates
 from quickspine.files import whole_folder, write_json
 from quickspine.params import Params
 from quickspine.space import need_space
-from quickspine.tracking import attach, tracked_run
+from quickspine.tracking import tracked_run
 
 FIGURES = 16_000_000  # bytes, at the most, of plots, report and model card
 
@@ -117,7 +117,7 @@ def evaluate_and_track(
         tracked.log_artifact(place, "evaluation")
         for model in trained:
             values = summary.of_seed(metrics, f"{model.stage}-{model.head}", model.seed)
-            attach(params.tracking, model.digest, values)
+            tracked.attach(model.digest, values)
         tracked.propose(
             candidates(trained),
             source=params.data.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-COPIES = (".dvc", "tmp", "exps")  # below it DVC copies the project for queued experiments
+COPIES = (".dvc", "tmp", "exps")  # there DVC copies the project for experiments
 
 
 def nearest_project() -> Path:
@@ -24,8 +24,9 @@ def project_root() -> Path:
     """
     project = nearest_project()
     for copy in (project, *project.parents):
-        if copy.parent.parts[-3:] == COPIES:
-            original = copy.parents[3]
+        copies = copy.parent.parent if copy.parent.name == "standalone" else copy.parent
+        if copies.parts[-3:] == COPIES:
+            original = copies.parents[2]
             below = original / project.relative_to(copy)  # dvc.yaml may be deeper than .dvc
             return below if below.is_dir() else original
     return project

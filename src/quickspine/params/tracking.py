@@ -34,4 +34,18 @@ class Tracking(Section):
         if kind not in STORES or (kind in ("http", "https") and not parts.hostname):
             listed = ", ".join(f"{each}://" for each in STORES)
             raise ValueError(f"not a store of MLflow's: it begins with one of {listed}")
+        if kind == "sqlite" and (problem := _sqlite_problem(uri)):
+            raise ValueError(f"{problem}; make it sqlite:/// and the path of a file")
         return uri
+
+
+def _sqlite_problem(uri: str) -> str | None:
+    """What MLflow or SQLite would take for something else than a plain path."""
+    path = uri.removeprefix("sqlite:///")
+    if path == uri or path in ("", ":memory:"):
+        return "it names no file"
+    if "?" in path or "%" in path:
+        return "options (?) and escapes (%) are not supported in the path"
+    if path.startswith("~") and not path.startswith("~/"):
+        return "~ is the home folder only before a slash"
+    return None

@@ -1,8 +1,8 @@
 """MLflow, and nothing else in quickspine knows MLflow.
 
-Files first, tracking second: nothing that goes wrong in here leaves this room as an exception.
-A run is written into a journal first; a process beside the training, the relay, tells MLflow, and
-`make sync` later, where that fails. MLflow itself (seconds) is never imported by a training.
+Files first, tracking second: no fault in here reaches the caller as an exception. A run is written
+into a journal first; a process beside the training, the relay, delivers the journal to MLflow, and
+`make sync` delivers later what a relay could not. A training never imports MLflow.
 
 Example:
     with tracked_run(params, stage="train", head="spinal", seed=1, sections=["train"]) as run:
@@ -11,10 +11,8 @@ Example:
         run.log_model(Path("models/train-spinal-1"), input_shape=(28, 28, 1), classes=24)
 """
 
-from quickspine.tracking.block import tracked_run
-from quickspine.tracking.later import attach
-from quickspine.tracking.run import TrackedRun
-from quickspine.tracking.stale import sweep
-from quickspine.tracking.store import project_root, store_uri
+from quickspine.params.paths import project_root
+from quickspine.tracking.run import TrackedRun, tracked_run
+from quickspine.tracking.store import store_uri
 
-__all__ = ["TrackedRun", "attach", "project_root", "store_uri", "sweep", "tracked_run"]
+__all__ = ["TrackedRun", "project_root", "store_uri", "tracked_run"]

@@ -1,6 +1,6 @@
 """The rule that decides between a candidate and the champion. It knows no MLflow and no test split.
 
-All models that are compared were chosen on the same validation drawings: the registered model they
+All models that are compared were chosen on the same validation images: the registered model they
 share is named after them.
 """
 
@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -19,25 +18,15 @@ DIGEST = 8  # characters of the data's digest in a name
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained model that may be put forward.
+    """A trained model that may be put forward."""
 
-    Attributes:
-        stage: "train" or "finetune".
-        head: such as "spinal".
-        seed: of its training.
-        model_digest: hex sha256 of its `model.keras`.
-        params_digest: hex sha256 of the params that trained it.
-        accuracy: on the validation drawings, a share 0…1.
-        loss: there, in nats.
-    """
-
-    stage: str
+    stage: str  # "train" or "finetune"
     head: str
     seed: int
-    model_digest: str
-    params_digest: str
-    accuracy: float
-    loss: float
+    model_digest: str  # hex sha256 of its `model.keras`
+    params_digest: str  # hex sha256 of the params that trained it
+    accuracy: float  # on the validation images, a share from 0 to 1
+    loss: float  # on the same, in nats
 
     @property
     def name(self) -> str:
@@ -47,19 +36,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Decision:
-    """Which alias a candidate gets, and why.
+    """Which alias a candidate gets, and why."""
 
-    Attributes:
-        alias: CHAMPION or CHALLENGER.
-        reason: with both accuracies, the margin and the number of drawings.
-    """
-
-    alias: str
-    reason: str
+    alias: str  # CHAMPION or CHALLENGER
+    reason: str  # with both accuracies, the margin and the number of images
 
 
 def choose(candidates: Sequence[Candidate]) -> Candidate:
-    """The candidate that is put forward.
+    """Choose the candidate that is put forward.
 
     The highest validation accuracy; of equal ones the lowest validation loss, then the first name.
 
@@ -74,13 +58,13 @@ def choose(candidates: Sequence[Candidate]) -> Candidate:
 def margin(candidate: float, champion: float, drawings: int) -> float:
     """One standard error of the difference of two accuracies, taken as independent.
 
-    Both models answered the same drawings, so the true one is smaller as a rule: the champion is
+    Both models answered the same images, so the true one is smaller as a rule: the champion is
     favoured.
 
     Args:
         candidate: its accuracy, a share.
-        champion: its accuracy, a share.
-        drawings: that both were measured on.
+        champion: the champion's accuracy, a share.
+        drawings: images that both were measured on.
     """
     variance = candidate * (1 - candidate) + champion * (1 - champion)
     return math.sqrt(variance / drawings)
@@ -92,66 +76,43 @@ def decide(candidate: float, champion: float | None, drawings: int) -> Decision:
     Args:
         candidate: its validation accuracy, a share.
         champion: the champion's; None where there is no champion.
-        drawings: validation drawings.
+        drawings: validation images.
 
     Raises:
-        ValueError: if an accuracy is no share, or there is no drawing.
+        ValueError: if an accuracy is no share, or there is no image.
     """
     for accuracy in (candidate, champion):
         if accuracy is not None and not 0 <= accuracy <= 1:
             raise ValueError(f"accuracies must be shares from 0 to 1. Received: {accuracy}")
     if drawings < 1:
         raise ValueError(f"drawings must be at least 1. Received: {drawings}")
-    counted = f"{drawings} validation drawings"
+    counted = f"{drawings} validation images"
     if champion is None:
         return Decision(
             CHAMPION, f"there is no champion yet; right on {_points(candidate)} % of {counted}"
         )
     difference, error = candidate - champion, margin(candidate, champion, drawings)
-    moves = difference > error
-    verdict = "more than" if moves else "not more than"
+    is_better = difference > error
+    verdict = "more than" if is_better else "not more than"
     reason = (
         f"{_points(candidate)} % right against the champion's {_points(champion)} %: "
         f"{difference * 100:+.2f} points, {verdict} one standard error of the difference, "
         f"{_points(error)} points, on {counted}"
     )
-    return Decision(CHAMPION if moves else CHALLENGER, reason)
+    return Decision(CHAMPION if is_better else CHALLENGER, reason)
 
 
 def registered_name(experiment: str, source: str, data_digest: str) -> str:
-    """The name under which models of the same drawings are registered and compared.
+    """The name under which models of the same images are registered and compared.
 
     Args:
         experiment: `tracking.experiment`; what a model's name or URI may not hold becomes "-".
-        source: of the drawings, such as "doodles".
+        source: of the images, such as "doodles".
         data_digest: hex sha256 of the data set.
     """
     plain = re.sub(r"[^\w-]+", "-", experiment).strip("-") or "experiment"
     of = re.sub(r"[^\w-]+", "-", source).strip("-")
     return f"{plain}-{of}-{data_digest[:DIGEST]}"
-
-
-def proposal(best: Candidate, name: str, drawings: int) -> dict[str, Any]:
-    """What a journal notes of the candidate that is put forward.
-
-    Args:
-        best: the candidate.
-        name: from `registered_name`.
-        drawings: validation drawings behind its accuracy.
-    """
-    return {
-        "name": name,
-        "label": best.name,
-        "model_digest": best.model_digest,
-        "accuracy": best.accuracy,
-        "drawings": drawings,
-        "tags": {
-            "stage": best.stage,
-            "head": best.head,
-            "seed": str(best.seed),
-            "params_digest": best.params_digest,
-        },
-    }
 
 
 def _points(share: float) -> str:

@@ -1,250 +1,396 @@
-"""From a journal to MLflow. Every step may be repeated: what is there already is not made twice."""
+"""Deliver a journal to MLflow, during its run or later, however often the store fails on the way.
+
+Every step may be repeated, as what is there already is found by its tag and not made twice: the run
+by `quickspine_run`, its model by the run, a version in the registry by the model's digest. Equal
+metric points count once in MLflow. After a fault the delivery goes on where it was. Where a request
+was carried out after it was given up, a spare run with the same tag may remain.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from quickspine.files import sha256
-from quickspine.tracking.facts import dataset_input
-from quickspine.tracking.found import Entry, attach_metrics, find_run, model_of, runs_of
-from quickspine.tracking.lineage import link
-from quickspine.tracking.model import log_model
-from quickspine.tracking.pending import RUN_TAG, pending
-from quickspine.tracking.quiet import brief
-from quickspine.tracking.registry import DECISION, NotRecordedError, put_forward
-from quickspine.tracking.store import Store
+from quickspine.params import Tracking
+from quickspine.tracking import logged_model, registry
+from quickspine.tracking.journal import BusyError, Claimed, Entry, claim, waiting
+from quickspine.tracking.mlflow_setup import brief
+from quickspine.tracking.store import Store, open_store, store_uri
+from quickspine.tracking.system_metrics import SystemMetrics
 
+RUN_TAG = "quickspine_run"  # the journal's id
+PARENT_TAG = "mlflow.parentRunId"  # by this tag MLflow's pages nest runs
+DATASET_DIGEST = 12  # characters shown; MLflow allows 36, our tag has all
 PARAMS_A_CALL = 100  # MLflow's limit
-METRICS_A_CALL = 500  # under MLflow's limit, 1000
+METRICS_A_CALL = 500  # below MLflow's limit, 1000
+AFTER_THE_END = ("attach", "candidate")  # about other runs: this one is whole before them
 INVALID = frozenset({"INVALID_PARAMETER_VALUE"})
 NO_REGISTRY = INVALID | {"ENDPOINT_NOT_FOUND", "FEATURE_DISABLED"}  # of a server without one
+POLL_S = 0.2  # between two looks into the journal
+PAUSES_S = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)  # after the first, second, … fault in a row
+LAST_PAUSE_S = 1.0  # once the run has ended
+TRIES_AT_END = 2  # then a fault that lasts is left to `make sync`
 
 
-class Delivery:
-    """One journal on its way into an open store.
+class DeletedError(Exception):
+    """The run was recorded, and then deleted by someone: it is not made again."""
+
+
+@dataclass
+class Outcome:
+    """The result of a delivery.
 
     Attributes:
-        run_id: of the run in MLflow; None before it is there, and where the journal has no run.
-        model_id: of its logged model.
-        open: what cannot be recorded yet, each with its reason; asked again by `finish`.
-        refused: what MLflow will never take, each with its reason.
+        run_id: MLflow's id of the run.
+        model_id: MLflow's id of the logged model.
+        decision: of the registry about a candidate.
+        left: why the journal stays; empty where all is delivered.
+        refused: what MLflow will never take, with the reasons.
     """
 
-    def __init__(self, store: Store, folder: Path, root: Path) -> None:
-        self._store, self._folder, self._root = store, folder, root
-        self._name = ""
-        self._params: Mapping[str, str] = {}
-        self.run_id: str | None = None
-        self.model_id: str | None = None
-        self.open: list[tuple[Entry, str]] = []
-        self.refused: list[str] = []
-        self._whole = False  # whether all else of the run is recorded
-        self._steps: dict[str, Callable[[Sequence[Entry]], None]] = {
-            "begin": self._begin,
-            "text": self._text,
-            "dataset": self._dataset,
-            "metrics": self._metrics,
-            "tags": self._tags,
-            "artifact": self._artifact,
-            "model": self._model,
-            "attach": self._attach,
-            "candidate": self._candidate,
-            "end": self._end,
-        }
+    run_id: str | None = None
+    model_id: str | None = None
+    decision: str | None = None
+    left: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
-    def send(self, entries: Sequence[Entry]) -> Iterator[int]:
-        """Record entries in their order.
 
-        Yields:
-            How many of them are done, after each call to the store.
+def deliver(
+    journal: Claimed,
+    tracking: Tracking,
+    root: Path,
+    ended: threading.Event | None = None,
+    *,
+    end: Entry | None = None,
+    sampling_s: float | None = None,
+    first: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Deliver a journal until all of it is there and it is removed, or a fault lasts.
+
+    Args:
+        journal: to be delivered.
+        tracking: the section of the params.
+        root: the project.
+        ended: set when nothing will be added to the journal; None where that is so already.
+        end: the last entry, filled in by then, for a journal that could not take it.
+        sampling_s: seconds between samples of system metrics; None for no samples.
+        first: called once the store could be opened.
+    """
+    delivery = _Delivery(journal, tracking, root, end, sampling_s)
+    faults, tries = 0, 0
+    while True:
+        is_last = ended is None or ended.is_set()  # before reading: all is there if it is
+        tries += is_last
+        try:
+            if delivery.advance(is_last):
+                if not delivery.outcome.left:
+                    journal.remove()
+                return delivery.outcome
+            faults = 0
+            first()
+            first = lambda: None  # noqa: E731
+        except DeletedError as error:
+            journal.remove()
+            delivery.outcome.refused.append(str(error))
+            return delivery.outcome
+        except Exception as error:
+            delivery.store, faults = None, faults + 1
+            if is_last and tries >= TRIES_AT_END:
+                delivery.outcome.left.append(brief(error, store_uri(tracking, root)))
+                return delivery.outcome
+        pause = PAUSES_S[min(faults, len(PAUSES_S)) - 1] if faults else POLL_S
+        if ended is None or ended.is_set():
+            time.sleep(min(pause, LAST_PAUSE_S))
+        else:
+            ended.wait(pause)
+
+
+def deliver_killed(tracking: Tracking, root: Path) -> None:
+    """Close as KILLED the runs whose process is gone without having written their end."""
+    for old in waiting(root):
+        if not old.ended and old.is_abandoned():
+            with contextlib.suppress(BusyError, FileNotFoundError), claim(old.folder) as journal:
+                deliver(journal, tracking, root)
+
+
+class _Delivery:
+    """The way of one journal into the store; `store` is None until it is open, and after a fault.
+
+    Attributes:
+        outcome: as far as it is known.
+    """
+
+    def __init__(
+        self,
+        journal: Claimed,
+        tracking: Tracking,
+        root: Path,
+        end: Entry | None,
+        sampling_s: float | None,
+    ) -> None:
+        self.store: Store | None = None
+        self.outcome = Outcome()
+        self._journal, self._tracking, self._root, self._end = journal, tracking, root, end
+        self._system_metrics = SystemMetrics(store_uri(tracking, root), sampling_s)
+        self._entries: list[Entry] = []
+        self._delivered = 0  # entries
+
+    def advance(self, is_last: bool) -> bool:
+        """Deliver what was added to the journal; return whether all of it is delivered.
+
+        Args:
+            is_last: whether nothing will be added any more.
 
         Raises:
-            Exception: whatever the store, or the way there, has to say; DeletedError.
+            Exception: whatever the store, or the way there, raises; DeletedError.
         """
-        done = 0
-        for group in _grouped(entries):
-            self._take(group)
-            done += len(group)
-            yield done
-
-    def move(self, store: Store, begin: Entry) -> bool:
-        """Go on in a store opened anew; False where what was recorded is not there any more."""
-        self._store = store
-        if not begin["run"]:
-            return True
-        if self.run_id is None:
+        self._entries += self._journal.read()
+        if not self._entries:
+            raise ValueError("the journal is damaged: it has no first entry")
+        if is_last and self._entries[-1]["kind"] != "end":
+            killed = {"kind": "end", "time_ms": self._entries[-1]["time_ms"], "status": "KILLED"}
+            self._entries.append(dict(self._end or killed))
+        if self.store is None or is_last:  # a deleted SQLite file takes what nobody will see
+            self.store = self._open()
+        has_ended = self._entries[-1]["kind"] == "end"
+        if has_ended:
+            self._system_metrics.stop()
+        for kind, neighbours in itertools.groupby(
+            self._entries[self._delivered :], key=lambda entry: str(entry["kind"])
+        ):
+            group = list(neighbours)
+            if kind not in AFTER_THE_END:
+                self._deliver(kind, group)
+            self._delivered += len(group)
+        if not has_ended:
+            self._system_metrics.keep_on(self.outcome.run_id)
             return False
-        found = find_run(self._store, begin)
-        return found is not None and found.info.run_id == self.run_id
+        if not is_last:  # its process will say so in a moment
+            return False
+        for entry in self._entries:
+            if entry["kind"] in AFTER_THE_END:
+                self._deliver(entry["kind"], [entry])
+        return True
 
-    def finish(self) -> list[str]:
-        """What is still open after another look, as reasons."""
-        waiting, self.open = self.open, []
-        self._whole = True
-        for position, (entry, _) in enumerate(waiting):
-            try:
-                self._take([entry])
-            except Exception:
-                self.open += waiting[position:]  # for the next try
-                raise
-        return [reason for _, reason in self.open]
+    def _open(self) -> Store:
+        """Open the store and look for the run; begin anew where it is not there any more."""
+        begin = self._entries[0]
+        named = self._tracking.model_copy(update={"experiment": begin["experiment"]})
+        store = open_store(named, self._root)
+        run = _find_run(store, begin["id"], self.outcome.run_id)
+        run_id = run.info.run_id if run is not None else None
+        if run_id is None or run_id != self.outcome.run_id:
+            self._delivered = 0
+            self.outcome = Outcome(run_id)
+        return store
 
-    def _take(self, group: Sequence[Entry]) -> None:
-        """Record neighbours of one kind; what MLflow will never take is noted, and passed over."""
-        kind = group[0]["kind"]
+    def _deliver(self, kind: str, entries: Sequence[Entry]) -> None:
+        """Deliver entries of one kind; note what MLflow refuses as invalid, and pass over it."""
         try:
-            self._steps[kind](group)
+            getattr(self, f"_deliver_{kind}")(entries)
         except Exception as error:
             code = getattr(error, "error_code", None)
-            wrong = code in (NO_REGISTRY if kind == "candidate" else INVALID)
-            if not wrong or (kind == "begin" and self.run_id is None):
+            is_refused = code in (NO_REGISTRY if kind == "candidate" else INVALID)
+            if not is_refused or self.outcome.run_id is None:
                 raise
-            self.refused.append(f"{kind} ({brief(error, self._store.uri)})")
+            self.outcome.refused.append(f"{kind} ({brief(error, self._store.uri)})")
 
-    def _begin(self, group: Sequence[Entry]) -> None:
-        (entry,) = group
-        if not entry["run"]:
-            return
-        self._name, self._params = entry["name"], entry["params"]
+    @property
+    def _store(self) -> Store:
+        assert self.store is not None  # noqa: S101 - `advance` opened it
+        return self.store
+
+    def _deliver_begin(self, entries: Sequence[Entry]) -> None:
+        from mlflow.entities import Param
+
+        (entry,) = entries
         client = self._store.client
-        found = find_run(self._store, entry)
-        if found is None:
-            found = client.create_run(
+        if self.outcome.run_id is None:
+            run = client.create_run(
                 self._store.experiment_id,
                 start_time=entry["time_ms"],
                 run_name=entry["name"],
-                tags={**entry["owner"], **entry["tags"], RUN_TAG: entry["id"]},
+                tags={**entry["tags"], RUN_TAG: entry["id"]},
             )
-        self.run_id = found.info.run_id
-        self.model_id = model_of(found)
-        from mlflow.entities import Param
+            self.outcome.run_id = run.info.run_id
+        params = [Param(key, value) for key, value in entry["params"].items()]
+        for chunk in _chunks(params, PARAMS_A_CALL):
+            client.log_batch(self.outcome.run_id, params=chunk, synchronous=True)
 
-        pairs = [Param(key, value) for key, value in self._params.items()]
-        for first in range(0, len(pairs), PARAMS_A_CALL):
-            chunk = pairs[first : first + PARAMS_A_CALL]
-            client.log_batch(self.run_id, params=chunk, synchronous=True)
+    def _deliver_text(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self._store.client.log_text(self.outcome.run_id, entry["text"], entry["file"])
 
-    def _text(self, group: Sequence[Entry]) -> None:
-        for entry in group:
-            self._store.client.log_text(self.run_id, entry["text"], entry["file"])
+    def _deliver_dataset(self, entries: Sequence[Entry]) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    def _dataset(self, group: Sequence[Entry]) -> None:
-        known = self._store.client.get_run(self.run_id).inputs
-        names = {d.dataset.digest for d in known.dataset_inputs} if known else set()
-        for entry in group:
-            given = dataset_input(entry["name"], entry["digest"], entry["facts"])
-            if given.dataset.digest not in names:
-                self._store.client.log_inputs(self.run_id, [given])
+        (entry,) = entries
+        inputs = self._store.client.get_run(self.outcome.run_id).inputs
+        if inputs and inputs.dataset_inputs:
+            return
+        name = entry["name"]
+        dataset = Dataset(
+            name=name,
+            digest=entry["digest"][:DATASET_DIGEST],
+            source_type="quickspine",
+            source=json.dumps({"source": name}),
+            profile=json.dumps(entry["facts"], default=str),
+        )
+        used = [DatasetInput(dataset, [InputTag("mlflow.data.context", entry["context"])])]
+        self._store.client.log_inputs(self.outcome.run_id, used)
 
-    def _metrics(self, group: Sequence[Entry]) -> None:
+    def _deliver_metrics(self, entries: Sequence[Entry]) -> None:
+        own = self.outcome.model_id
+        points = [(entry, own if entry["of_model"] else None) for entry in entries]
+        self._log_metrics(self.outcome.run_id, points)
+
+    def _log_metrics(self, run_id: str | None, entries: Sequence[tuple[Entry, str | None]]) -> None:
+        """Log the values of entries, each for a model or none, with the data set they are on."""
         from mlflow.entities import Metric
 
+        dataset = next((each for each in self._entries if each["kind"] == "dataset"), None)
+        on = (dataset["name"], dataset["digest"][:DATASET_DIGEST]) if dataset else (None, None)
         points = [
-            Metric(
-                name,
-                value,
-                entry["time_ms"],
-                entry["step"],
-                model_id=self.model_id if entry["of_model"] else None,
-            )
-            for entry in group
-            for name, value in entry["values"].items()
+            Metric(key, value, entry["time_ms"], entry["step"], model, *(on if model else ()))
+            for entry, model in entries
+            for key, value in entry["values"].items()
         ]
-        for first in range(0, len(points), METRICS_A_CALL):
-            chunk = points[first : first + METRICS_A_CALL]
-            self._store.client.log_batch(self.run_id, metrics=chunk, synchronous=True)
+        for chunk in _chunks(points, METRICS_A_CALL):
+            self._store.client.log_batch(run_id, metrics=chunk, synchronous=True)
 
-    def _tags(self, group: Sequence[Entry]) -> None:
+    def _deliver_tags(self, entries: Sequence[Entry]) -> None:
+        values = {key: value for entry in entries for key, value in entry["values"].items()}
+        self._log_tags(self.outcome.run_id, values)
+
+    def _log_tags(self, run_id: str | None, values: Entry) -> None:
         from mlflow.entities import RunTag
 
-        pairs = {key: value for entry in group for key, value in entry["values"].items()}
-        tags = [RunTag(key, value) for key, value in pairs.items()]
-        self._store.client.log_batch(self.run_id, tags=tags, synchronous=True)
+        tags = [RunTag(key, value) for key, value in values.items()]
+        self._store.client.log_batch(run_id, tags=tags, synchronous=True)
 
-    def _artifact(self, group: Sequence[Entry]) -> None:
-        for entry in group:
-            place = self._kept(entry)
-            if place is not None:
-                client = self._store.client
-                log = client.log_artifacts if place.is_dir() else client.log_artifact
-                log(self.run_id, str(place), entry["folder"])
+    def _deliver_artifact(self, entries: Sequence[Entry]) -> None:
+        client = self._store.client
+        for entry in entries:
+            kept = self._journal.folder / entry["file"]
+            if kept.exists():
+                log = client.log_artifacts if kept.is_dir() else client.log_artifact
+                log(self.outcome.run_id, str(kept), entry["folder"])
+            else:
+                self._leave(f"{entry['file']} is missing in the pending folder")
 
-    def _model(self, group: Sequence[Entry]) -> None:
-        (entry,) = group
-        client, digest = self._store.client, entry["digests"][""]
-        self.model_id = model_of(client.get_run(self.run_id))
-        file = self._kept(entry) if self.model_id is None else None
-        if file is not None:
-            self.model_id = log_model(
+    def _deliver_model(self, entries: Sequence[Entry]) -> None:
+        (entry,) = entries
+        client = self._store.client
+        model_id = _model_of(client.get_run(self.outcome.run_id))
+        kept = self._journal.folder / entry["file"]
+        if model_id is None and not (kept.is_file() and sha256(kept) == entry["digest"]):
+            self._leave(f"{entry['file']} is missing or damaged in the pending folder")
+        elif model_id is None:
+            begin = self._entries[0]
+            model_id = logged_model.log_model(
                 self._store,
-                str(self.run_id),
-                file,
-                name=self._name,
+                str(self.outcome.run_id),
+                kept,
+                name=begin["name"],
                 input_shape=entry["input_shape"],
                 classes=entry["classes"],
-                params=self._params,
-                tags={"model_digest": digest},
+                params=begin["params"],
+                tags={"model_digest": entry["digest"]},
             )
-        client.set_tag(self.run_id, "model_digest", digest)
+        self.outcome.model_id = model_id
+        client.set_tag(self.outcome.run_id, "model_digest", entry["digest"])
 
-    def _attach(self, group: Sequence[Entry]) -> None:
-        for entry in group:
-            digest = entry["model_digest"]
-            waits = self._waits(digest)  # before the look: what is recorded in between is seen
-            trainings = runs_of(self._store, digest)
-            attach_metrics(self._store, entry, trainings)
-            if self.run_id is not None:
-                link(self._store, self.run_id, trainings)
-            if waits:
-                reason = f"the training of model {digest[:12]} is not recorded yet"
-                self.open.append((entry, reason))
+    def _deliver_end(self, entries: Sequence[Entry]) -> None:
+        end = entries[-1]
+        client = self._store.client
+        client.set_terminated(self.outcome.run_id, status=end["status"], end_time=end["time_ms"])
 
-    def _candidate(self, group: Sequence[Entry]) -> None:
-        # After the rest: whatever the registry does, the run is whole by then.
-        for entry in group:
-            if not self._whole:
-                self.open.append((entry, "not put forward yet"))
+    def _deliver_attach(self, entries: Sequence[Entry]) -> None:
+        """Log metrics to the trainings of a model, and nest them under this run."""
+        from mlflow.entities import LoggedModelInput
+
+        (entry,) = entries
+        client, own_id = self._store.client, self.outcome.run_id
+        self._wait_for(entry["model_digest"])
+        inputs = client.get_run(own_id).inputs
+        known = {each.model_id for each in inputs.model_inputs} if inputs else set()
+        for training in find_trainings(self._store, entry["model_digest"]):
+            training_id, model_id = training.info.run_id, _model_of(training)
+            if training_id == own_id:
                 continue
-            waits = self._waits(entry["model_digest"])
-            try:
-                put_forward(self._store, entry, str(self.run_id), self._root)
-            except NotRecordedError as error:
-                if waits:
-                    self.open.append((entry, f"{error} yet"))
-                else:  # it came out of DVC's cache, or its run was deleted
-                    self._store.client.set_tag(self.run_id, DECISION, f"none: {error}")
+            self._log_metrics(training_id, [(entry, model_id)])
+            self._log_tags(training_id, {**entry["tags"], PARENT_TAG: own_id})
+            if model_id is not None and model_id not in known:
+                client.log_inputs(own_id, models=[LoggedModelInput(model_id)])
 
-    def _waits(self, digest: str) -> bool:
-        """Whether a training of this model is still to be recorded."""
-        others = [each for each in pending(self._root) if each.folder != self._folder]
-        return any(digest in other.model_digests for other in others)
+    def _deliver_candidate(self, entries: Sequence[Entry]) -> None:
+        (entry,) = entries
+        if self._wait_for(entry["model_digest"]):
+            return
+        trainings = [
+            (training, _model_of(training))
+            for training in find_trainings(self._store, entry["model_digest"])
+        ]
+        self.outcome.decision = registry.put_forward(
+            self._store, entry, str(self.outcome.run_id), trainings, self._root
+        )
 
-    def _end(self, group: Sequence[Entry]) -> None:
-        if self.run_id is not None:
-            status, at = group[-1]["status"], group[-1]["time_ms"]
-            self._store.client.set_terminated(self.run_id, status=status, end_time=at)
+    def _wait_for(self, model_digest: str) -> bool:
+        """Leave this journal where a training of the model is still to be delivered."""
+        others = [each for each in waiting(self._root) if each.folder != self._journal.folder]
+        waits = any(model_digest in other.model_digests for other in others)
+        if waits:
+            self._leave(f"the training of model {model_digest[:12]} is not recorded yet")
+        return waits
 
-    def _kept(self, entry: Entry) -> Path | None:
-        """Where a kept file or folder lies, unless it is no longer what was logged."""
-        place = self._folder / str(entry["file"])
-        for name, digest in entry["digests"].items():
-            part = place / name if name else place
-            if not part.is_file() or sha256(part) != digest:
-                at = Path(self._folder.name) / entry["file"] / name
-                self.open.append((entry, f"{at} is missing or damaged in the pending folder"))
-                return None
-        return place
+    def _leave(self, reason: str) -> None:
+        if reason not in self.outcome.left:
+            self.outcome.left.append(reason)
 
 
-def _grouped(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    """Neighbours that one call can record; each of the rest alone."""
-    together = {"metrics", "tags"}
-    group: list[Entry] = []
-    for entry in entries:
-        if group and not (entry["kind"] == group[0]["kind"] and entry["kind"] in together):
-            yield group
-            group = []
-        group.append(entry)
-    if group:
-        yield group
+def find_trainings(store: Store, model_digest: str) -> list[Any]:
+    """The runs that trained a model, the last one first; it may have been trained twice."""
+    filter_string = f"tags.model_digest = '{model_digest}'"
+    return list(store.client.search_runs([store.experiment_id], filter_string=filter_string))
+
+
+def _find_run(store: Store, journal_id: str, known_id: str | None) -> Any:
+    """The run of a journal, None where there is none.
+
+    Raises:
+        DeletedError: where it was there and someone deleted it.
+    """
+    from mlflow.entities import ViewType
+
+    runs = store.client.search_runs(
+        [store.experiment_id],
+        filter_string=f"tags.{RUN_TAG} = '{journal_id}'",
+        run_view_type=ViewType.ALL,
+    )
+    active = [run for run in runs if run.info.lifecycle_stage == "active"]
+    if runs and not active:
+        raise DeletedError("it was recorded, and deleted there")
+
+    def fullness(run: Any) -> tuple[bool, int]:  # a spare one holds less
+        return run.info.run_id == known_id, len(run.data.metrics) + len(run.data.params)
+
+    return max(active, key=fullness, default=None)
+
+
+def _model_of(run: Any) -> str | None:
+    """The id of the model that a run made, None where there is none yet."""
+    models = run.outputs.model_outputs if run.outputs else []
+    return str(models[-1].model_id) if models else None
+
+
+def _chunks(values: list[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

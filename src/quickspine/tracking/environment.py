@@ -48,16 +48,21 @@ def gpus() -> list[str]:
 
 
 def git_facts(folder: Path | None = None) -> dict[str, str]:
-    """Tags `git_commit` and `dirty` ("true" where tracked files differ from the commit).
+    """Tags `git_commit` and `dirty` ("true" where tracked files below the folder differ from it).
 
     Empty without git, without a repository, and before its first commit.
+
+    Args:
+        folder: the project's; the working directory where None.
     """
     place = str(folder or Path.cwd())
     commit = _answer("git", "-C", place, "rev-parse", "--verify", "HEAD")
     if not commit:
         return {}
     facts = {"git_commit": commit.strip()}
-    changes = _answer("git", "-C", place, "status", "--porcelain", "--untracked-files=no")
+    changes = _answer(
+        "git", "-C", place, "status", "--porcelain", "--untracked-files=no", "--", "."
+    )
     if changes is not None:
         facts["dirty"] = "true" if changes.strip() else "false"
     return facts

@@ -1,35 +1,105 @@
-"""One tracked run: what can be logged to it, none of which stands in the way of the work."""
+"""A block of work as one tracked run."""
 
 from __future__ import annotations
 
+import contextlib
+import getpass
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from quickspine.params import Tracking
-from quickspine.tracking.background import Background
-from quickspine.tracking.champion import Candidate, choose, proposal, registered_name
-from quickspine.tracking.environment import environment
-from quickspine.tracking.facts import texts
-from quickspine.tracking.journal import LINES, Journal, now_ms
-from quickspine.tracking.owner import identity
-from quickspine.tracking.pending import pending, read_state
-from quickspine.tracking.quiet import note, warn
-from quickspine.tracking.store import project_root, store_uri
+from quickspine.files import sha256
+from quickspine.params import Params, Tracking
+from quickspine.params.paths import nearest_project, project_root
+from quickspine.tracking.champion import Candidate, choose, registered_name
+from quickspine.tracking.environment import environment, git_facts
+from quickspine.tracking.journal import LINES, Entry, Journal, now_ms, waiting
+from quickspine.tracking.mlflow_setup import masked, note, warn
+from quickspine.tracking.relay import Relay
+from quickspine.tracking.store import store_uri
 
 SAMPLING_S = 5.0  # seconds between two samples of the system metrics
-END_S = 30.0  # what recording the rest may take once the work is done
-REASONS = 2  # told in a warning
+END_S = 30.0  # what delivering the rest may take once the work is done
 HURRIED_S = 2.0  # and where a signal ends it: a stage is gone 5 s after one
+REASONS = 2  # named in a warning
+
+
+@contextlib.contextmanager
+def tracked_run(
+    params: Params,
+    *,
+    stage: str,
+    head: str | None = None,
+    seed: int | None = None,
+    sections: Sequence[str] = (),
+    device: str | None = None,
+    data_digest: str | None = None,
+    dataset: Mapping[str, Any] | None = None,
+    synthetic: bool | None = None,
+    tags: Mapping[str, Any] | None = None,
+    root: Path | None = None,
+) -> Iterator[TrackedRun]:
+    """Track the block as one run, named after stage, head and seed.
+
+    An exception in the block ends the run as FAILED; KeyboardInterrupt (Ctrl-C, and in a stage
+    SIGTERM too) and `sys.exit` with a signal's code as KILLED; each goes on to the caller.
+
+    Args:
+        params: all of them; `params.tracking` says where to.
+        stage: such as "train".
+        head: such as "spinal".
+        seed: of the training.
+        sections: of the params that the stage depends on; all, where empty. Never `tracking`.
+        device: what it trains on, such as "cpu".
+        data_digest: hex sha256 of the data set.
+        dataset: facts about the data set to show with it, such as counts.
+        synthetic: whether the images were made by a program.
+        tags: further ones; None values are left out.
+        root: the project; `project_root()` where None.
+
+    Yields:
+        The run; with `tracking.enabled: false`, one that does nothing.
+    """
+    run = TrackedRun(params.tracking, root)
+    if not params.tracking.enabled:
+        yield run
+        return
+    chosen = [name for name in sections or type(params).model_fields if name != "tracking"]
+    flat = {k: v for k, v in params.flat().items() if k.partition(".")[0] in chosen}
+    name = "-".join(str(part) for part in (stage, head, seed) if part is not None)
+    facts = {
+        "stage": stage,
+        "head": head,
+        "seed": seed,
+        "params_digest": params.digest(*chosen),
+        "data_digest": data_digest,
+        "dvc_experiment": os.environ.get("DVC_EXP_NAME"),
+        "device": device,
+        "source": params.data.name,
+        "synthetic": synthetic,
+    }
+    try:
+        run.start(name, _texts(flat, none="null"), _texts({**facts, **_origin(), **(tags or {})}))
+        if data_digest is not None:
+            context = "evaluation" if stage == "evaluate" else "training"
+            run.log_dataset(params.data.name, data_digest, dataset or {}, context)
+        yield run
+    except BaseException as error:
+        run.end(_status(error), is_hurried=not isinstance(error, Exception))
+        raise
+    run.end("FINISHED")
 
 
 class TrackedRun:
-    """A run that is being tracked, or, where it cannot be kept or tracking is off, is not.
+    """A run that is tracked, unless tracking is off or nothing can be kept.
 
-    What is logged goes into the run's journal, and from there to MLflow by a process of its own.
-    No method raises or waits for the store; the first fault prints one warning, and the end of the
-    run a second one, where something is still to be recorded.
+    Entries go into the run's journal, and from there to MLflow by a process of its own. No method
+    raises or waits for the store; the first fault prints one warning, and the end of the run a
+    second one, where something is still to be delivered.
     """
 
     def __init__(self, tracking: Tracking, root: Path | None = None) -> None:
@@ -37,13 +107,11 @@ class TrackedRun:
         self._root = (root or project_root()).resolve()
         self._uri = store_uri(tracking, root)
         self._journal: Journal | None = None
-        self._background: Background | None = None
+        self._relay: Relay | None = None
         self._outcome: dict[str, Any] = {}
-        self._folder: Path | None = None
         self._name = ""
         self._has_model = False
-        self._warned = False
-        self._lingers = False  # whether the recording goes on after the end of the run
+        self._has_warned = False
 
     @property
     def tracked(self) -> bool:
@@ -52,87 +120,71 @@ class TrackedRun:
 
     @property
     def run_id(self) -> str | None:
-        """MLflow's id of the run; None as long as it is not recorded."""
-        return self._told("run_id")
+        """MLflow's id of the run, after its end; None before, and where it is not recorded."""
+        return self._outcome.get("run_id")
 
     @property
     def model_id(self) -> str | None:
-        """MLflow's id of the logged model: `models:/<id>` loads it; None before."""
-        return self._told("model_id")
+        """MLflow's id of the logged model, after the end: `models:/<id>` loads it."""
+        return self._outcome.get("model_id")
 
-    def start(
-        self,
-        name: str,
-        params: Mapping[str, str],
-        tags: Mapping[str, str],
-        run: bool = True,
-    ) -> None:
-        """Begin the journal, and a process that records it.
-
-        Args:
-            name: of the run.
-            params: of the run.
-            tags: further ones.
-            run: False for a journal that adds to earlier runs and is none itself.
-        """
+    def start(self, name: str, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Begin the journal, and the process that delivers it."""
         self._name = name
-        if run and (count := sum(journal.waits() for journal in pending(self._root))):
-            note(f"{count} earlier {'run waits' if count == 1 else 'runs wait'} for `make sync`")
+        left = [each for each in waiting(self._root) if each.ended and each.is_abandoned()]
+        if left:
+            plural = "run waits" if len(left) == 1 else "runs wait"
+            note(f"{len(left)} earlier {plural} for `make sync`")
         try:
-            begin = {
-                "name": name,
-                "run": run,
-                "params": dict(params),
-                "tags": dict(tags),
-                "owner": identity(),
-                "experiment": self._tracking.experiment,
-            }
+            experiment = self._tracking.experiment
+            begin = {"name": name, "params": params, "tags": tags, "experiment": experiment}
             self._journal = Journal(self._root, begin)
-            self._folder = self._journal.folder
         except Exception as error:
             warn("keep a run", error, self._uri, "going on untracked")
             return
         try:
-            sampling_s = SAMPLING_S if self._tracking.system_metrics and run else None
-            self._background = Background(self._folder, self._tracking, self._root, sampling_s)
+            sampling_s = SAMPLING_S if self._tracking.system_metrics else None
+            self._relay = Relay(self._journal.folder, self._tracking, self._root, sampling_s)
         except Exception as error:
             self._outcome = {"left": [f"no process for it: {error}"]}
-        if run:  # beside the start of that process: asking for GPUs takes a while
-            self._put(
-                "keep environment.json",
-                lambda: {"file": "environment.json", "text": json.dumps(environment(), indent=2)},
-                "text",
-            )
+        # Beside the start of that process: asking for GPUs takes a while.
+        self._put(
+            "keep environment.json",
+            "text",
+            lambda: {"file": "environment.json", "text": json.dumps(environment(), indent=2)},
+        )
 
-    def log_dataset(self, name: str, digest: str, facts: Mapping[str, Any]) -> None:
+    def log_dataset(
+        self, name: str, digest: str, facts: Mapping[str, Any], context: str = "training"
+    ) -> None:
         """Show a data set, its digest and facts about it with the run."""
-        entry = {"name": name, "digest": digest, "facts": dict(facts)}
-        self._put("keep the data set", lambda: entry, "dataset")
+        entry = {"name": name, "digest": digest, "facts": facts, "context": context}
+        self._put("keep the data set", "dataset", lambda: entry)
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float | None]) -> None:
         """Log the metrics of an epoch (its number is the step); None values are left out."""
         self.log_metrics(metrics, step=epoch)
 
     def log_metrics(self, metrics: Mapping[str, float | None], step: int = 0) -> None:
-        """Log metrics; to the logged model too, once there is one."""
+        """Log metrics; to the logged model too, once there is one. None values are left out."""
 
-        def entry() -> dict[str, Any]:
+        def entry() -> Entry:
             values = {name: float(v) for name, v in metrics.items() if v is not None}
             return {"values": values, "step": int(step), "of_model": self._has_model}
 
-        self._put("keep metrics", entry, "metrics")
+        self._put("keep metrics", "metrics", entry)
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags; None values are left out."""
-        self._put("keep tags", lambda: {"values": texts(tags)}, "tags")
+        self._put("keep tags", "tags", lambda: {"values": _texts(tags)})
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Copy a file, or a folder's contents, to the run's artifacts (into `folder` there)."""
-
-        def entry() -> dict[str, Any]:
-            return {**self._keep(Path(path)), "folder": folder}
-
-        self._put(f"keep {Path(path).name}", entry, "artifact")
+        self._put(
+            f"keep {Path(path).name}",
+            "artifact",
+            lambda: {"file": self._open_journal.keep(Path(path)), "folder": folder},
+        )
 
     def log_model(self, path: Path, *, input_shape: Sequence[int], classes: int) -> None:
         """Log `model.keras`, and tag the run with its digest.
@@ -143,111 +195,165 @@ class TrackedRun:
             classes: logits that it returns an image.
         """
 
-        def entry() -> dict[str, Any]:
+        def entry() -> Entry:
             file = path / "model.keras" if path.is_dir() else path
-            kept = self._keep(file, link=True)
+            kept = self._open_journal.keep(file, link=True)
             self._has_model = True
-            return {**kept, "input_shape": list(input_shape), "classes": classes}
+            shape = {"input_shape": list(input_shape), "classes": classes}
+            return {"file": kept, "digest": sha256(file), **shape}
 
-        self._put("keep the model", entry, "model")
+        self._put("keep the model", "model", entry)
 
     def attach(
-        self, model_digest: str, metrics: Mapping[str, float], tags: Mapping[str, Any]
+        self,
+        model_digest: str,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, Any] | None = None,
     ) -> None:
-        """Log metrics to the trainings of one model: `quickspine.tracking.attach`."""
+        """Log metrics to the trainings, and to the logged models, of one `model.keras`.
 
-        def entry() -> dict[str, Any]:
+        Trainings are found by content, their tag `model_digest`, never by an id kept in a file: a
+        stage that DVC restored from its cache has no run, and a model may have been trained twice.
+        They are nested under this run. Trainings that wait for `make sync` get theirs then.
+
+        Args:
+            model_digest: hex sha256 of the `model.keras`.
+            metrics: such as `{"test_accuracy": 0.93}`.
+            tags: set on the same runs.
+        """
+
+        def entry() -> Entry:
             values = {name: float(value) for name, value in metrics.items()}
-            return {"model_digest": model_digest, "values": values, "tags": texts(tags)}
+            tagged = {"model_digest": model_digest, "tags": _texts(tags or {})}
+            return {"values": values, "step": 0, **tagged}
 
-        self._put("keep test metrics", entry, "attach")
+        self._put("keep test metrics", "attach", entry)
 
     def propose(
         self, candidates: Sequence[Candidate], *, source: str, data_digest: str, drawings: int
     ) -> None:
-        """Put the best candidate forward to the model registry, and say under which name.
+        """Put the best candidate forward to the model registry.
 
-        Champion or challenger is decided where the run is recorded, by `champion.decide`; the
-        decision is the tag `registry_decision` of the run.
+        Champion or challenger is decided where the run is delivered, by `champion.decide`; the
+        decision is printed at the end of the run, and is its tag `registry_decision`.
 
         Args:
             candidates: at least one; `champion.choose` takes one of them.
-            source: of the drawings, such as "doodles".
+            source: of the images, such as "doodles".
             data_digest: hex sha256 of the data set.
-            drawings: validation drawings behind the candidates' accuracies.
+            drawings: validation images behind the candidates' accuracies.
         """
-        if self._journal is None:
-            return
-        best = choose(candidates)
-        name = registered_name(self._tracking.experiment, source, data_digest)
-        self._put("keep the candidate", lambda: proposal(best, name, drawings), "candidate")
-        note(
-            f"{best.name}, the best on validation, goes to the model registry as {name}; "
-            "@champion or @challenger, and why, will stand there: `make ui`, Model registry"
-        )
 
-    def finish(self, model_digest: str | None = None) -> None:
-        """End the run well; the end of the `with` block does the same."""
-        self.set_tags({"model_digest": model_digest})
-        self.end("FINISHED")
+        def entry() -> Entry:
+            best = choose(candidates)
+            return {
+                "name": registered_name(self._tracking.experiment, source, data_digest),
+                "label": best.name,
+                "model_digest": best.model_digest,
+                "accuracy": best.accuracy,
+                "drawings": drawings,
+                "tags": {
+                    "stage": best.stage,
+                    "head": best.head,
+                    "seed": str(best.seed),
+                    "params_digest": best.params_digest,
+                },
+            }
 
-    def end(self, status: str, hurried: bool = False) -> None:
+        self._put("keep the candidate", "candidate", entry)
+
+    def end(self, status: str, is_hurried: bool = False) -> None:
         """End the run as FINISHED, FAILED or KILLED; what is logged later goes nowhere.
 
         Args:
             status: one of these.
-            hurried: wait for the rest to be recorded 2 s at most, not half a minute.
+            is_hurried: wait for the rest to be delivered 2 s at most, not half a minute.
         """
         if self._journal is None:
             return
         end = {"kind": "end", "time_ms": now_ms(), "status": status}
-        self._put("keep the end of the run", lambda: {"status": status}, "end")
-        journal, self._journal = self._journal, None
-        whole = journal.close()
-        limit_s = HURRIED_S if hurried else END_S
-        if self._background is not None:
-            background, self._background = self._background, None
-            fault = read_state(journal.folder).get("fault")
-            told = background.finish(end, limit_s)
-            reason = fault or f"not done {limit_s:.0f} s after its end"
-            self._outcome = {"left": [reason]} if told is None else told
-            self._lingers = told is None and fault is None
-        self._report(journal, whole)
+        self._put("keep the end of the run", "end", lambda: {"status": status})
+        limit_s = HURRIED_S if is_hurried else END_S
+        kept = "it is kept in mlruns/pending, and `make sync` records it"
+        journal = self._journal
+        try:
+            if self._relay is not None:
+                outcome = self._relay.finish(end, limit_s)
+                if outcome is None:
+                    outcome = {"left": [f"not done {limit_s:.0f} s after its end"]}
+                    kept = f"it goes on for a minute; what is not done then is {kept[6:]}"
+                self._outcome = outcome
+        finally:
+            self._journal = self._relay = None
+            journal.close()  # until here nobody else takes it for one that was left
+        self._report(kept if (journal.folder / LINES).exists() else "it is lost")
 
-    def _report(self, journal: Journal, whole: bool) -> None:
-        left, refused = _words(self._outcome, "left"), _words(self._outcome, "refused")
-        if left and (journal.folder / LINES).exists():
-            part = "" if whole else " in part"
-            kept = f"it is kept{part} in mlruns/pending, and `make sync` records it"
-            if self._lingers:
-                kept = f"it goes on for a minute; what is not done then{kept.removeprefix('it')}"
+    def _report(self, kept: str) -> None:
+        left, refused = _reasons(self._outcome, "left"), _reasons(self._outcome, "refused")
+        if decision := self._outcome.get("decision"):
+            note(f"model registry: {decision}")
+        if left:
             warn(f"record {self._name} yet", left, self._uri, kept)
-        elif left:
-            warn(f"record {self._name}", left, self._uri, "it is lost")
         if refused:
             warn(f"record all of {self._name}", refused, self._uri, "the rest is there")
 
-    def _keep(self, path: Path, link: bool = False) -> dict[str, Any]:
-        return self._journal.keep(path, link) if self._journal is not None else {}
+    @property
+    def _open_journal(self) -> Journal:
+        assert self._journal is not None  # noqa: S101 - `_put` looked
+        return self._journal
 
-    def _put(self, doing: str, entry: Callable[[], Mapping[str, Any]], kind: str) -> None:
+    def _put(self, doing: str, kind: str, entry: Callable[[], Entry]) -> None:
         if self._journal is None:
             return
         try:
             self._journal.append(kind, **entry())
         except Exception as error:
-            if not self._warned:
+            if not self._has_warned:
                 warn(doing, error, self._uri, "going on without")
-            self._warned = True
-
-    def _told(self, key: str) -> str | None:
-        if self._folder is None:
-            return None
-        value = (self._outcome or read_state(self._folder)).get(key)
-        return None if value is None else str(value)
+            self._has_warned = True
 
 
-def _words(outcome: Mapping[str, Any], key: str) -> str:
+def _origin() -> dict[str, str]:
+    """Tags that say where a run comes from: ours, and those that MLflow's pages show."""
+    project, command = nearest_project(), Path(sys.argv[0])
+    if command.is_absolute() and command.is_relative_to(project):
+        command = command.relative_to(project)
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = str(os.getuid())
+    facts = git_facts(project)
+    commit = {"mlflow.source.git.commit": facts["git_commit"]} if facts else {}
+    return {
+        **facts,
+        **commit,
+        "mlflow.source.name": str(command) if not command.is_absolute() else command.name,
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": user,
+        "host": socket.gethostname(),
+        "pid": str(os.getpid()),
+    }
+
+
+def _texts(values: Mapping[str, Any], none: str | None = None) -> dict[str, str]:
+    """Values as MLflow's texts: strings bare (without passwords), the rest as JSON."""
+    given = {key: none if value is None else value for key, value in values.items()}
+    return {
+        key: masked(value) if isinstance(value, str) else json.dumps(value, default=str)
+        for key, value in given.items()
+        if value is not None
+    }
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        if error.code in (None, 0):
+            return "FINISHED"
+        return "KILLED" if isinstance(error.code, int) and error.code > 128 else "FAILED"
+    return "FAILED" if isinstance(error, Exception) else "KILLED"
+
+
+def _reasons(outcome: Mapping[str, Any], key: str) -> str:
     """The first reasons of a list, and how many more there are."""
     reasons = list(dict.fromkeys(outcome.get(key) or []))
     more = [f"and {len(reasons) - REASONS} more"] if len(reasons) > REASONS else []

@@ -10,10 +10,10 @@ from quickspine.console import make_output_safe
 from quickspine.errors import InputError
 from quickspine.files import lock
 from quickspine.params import Tracking, load
-from quickspine.tracking.pending import BusyError, Pending, claimed, pending, sweep_partial
-from quickspine.tracking.quiet import brief, masked, quiet
-from quickspine.tracking.recording import record_left
-from quickspine.tracking.store import open_store, project_root, store_uri
+from quickspine.params.paths import project_root
+from quickspine.tracking.journal import BusyError, Waiting, claim, waiting
+from quickspine.tracking.mlflow_setup import brief, masked, quiet
+from quickspine.tracking.store import open_store, store_uri
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,16 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def sync(tracking: Tracking) -> int:
-    """Record what waits, oldest first, and print what became of each; returns how many are left."""
+    """Record what waits, oldest first, and print the result of each; return how many are left."""
     root, uri = project_root(), store_uri(tracking)
-    sweep_partial(root)
-    waiting = pending(root)
-    if not waiting:
+    journals = waiting(root)
+    if not journals:
         print("sync: nothing waits to be recorded")
         return 0
     if not tracking.enabled:
         raise InputError(
-            f"tracking.enabled: received false, but {len(waiting)} in mlruns/pending wait to be "
+            f"tracking.enabled: received false, but {len(journals)} in mlruns/pending wait to be "
             "recorded; set it to true, or delete that folder"
         )
     try:
@@ -53,39 +52,37 @@ def sync(tracking: Tracking) -> int:
             open_store(tracking, root)
     except Exception as error:
         print(f"sync: {masked(uri)} cannot be opened ({brief(error, uri)}); left:")
-        for journal in waiting:
-            print(f"  {_named(journal)}")
-        return len(waiting)
-    reasons = [_record(journal, tracking) for journal in waiting]
-    left = len([reason for reason in reasons if reason])
-    print(f"sync: {len(waiting) - left} recorded in {masked(uri)}, {left} left")
+        for journal in journals:
+            print(f"  {journal.name}")
+        return len(journals)
+    left = sum(not _record(journal, tracking) for journal in journals)
+    print(f"sync: {len(journals) - left} recorded in {masked(uri)}, {left} left")
     return left
 
 
-def _record(journal: Pending, tracking: Tracking) -> str | None:
-    """Record one; returns why it is left."""
-    reason, more = None, ""
-    if not journal.left_by_its_process():
-        owner = journal.begin["owner"]
-        reason = (
-            f"it is still going on, or was killed, as process {owner['pid']} on {owner['host']}"
-        )
+def _record(journal: Waiting, tracking: Tracking) -> bool:
+    """Record one journal, print the result, and return whether it is recorded."""
+    from quickspine.tracking.delivery import deliver
+
+    left: list[str] = []
+    notes: list[str] = []
+    if journal.is_written():
+        tags = journal.begin["tags"]
+        left = [f"it is still going on, or was killed, as process {tags['pid']} on {tags['host']}"]
     else:
         try:
-            with quiet(), claimed(journal.folder) as held:
-                outcome = record_left(held, tracking, project_root())
-            reason = "; ".join(outcome.left) or None
-            more = "".join(f"; refused: {what}" for what in outcome.refused)
+            with quiet(), claim(journal.folder) as claimed:
+                outcome = deliver(claimed, tracking, project_root())
+            left = outcome.left
+            notes = [f"refused: {each}" for each in outcome.refused]
+            notes += [f"model registry: {outcome.decision}"] if outcome.decision else []
         except FileNotFoundError:
             pass  # recorded by its own relay in between
         except (BusyError, OSError, ValueError) as error:
-            reason = brief(error, store_uri(tracking))
-    print(f"  {_named(journal)}: {f'left: {reason}' if reason else 'recorded'}{more}", flush=True)
-    return reason
-
-
-def _named(journal: Pending) -> str:
-    return f"{journal.name} ({journal.id[:8]})"
+            left = [brief(error, store_uri(tracking))]
+    result = f"left: {'; '.join(left)}" if left else "recorded"
+    print("; ".join([f"  {journal.name}: {result}", *notes]), flush=True)
+    return not left
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import http.client
 import os
 import signal
 import socket
@@ -18,8 +17,9 @@ from quickspine.console import make_output_safe
 from quickspine.errors import InputError
 from quickspine.files import STATE
 from quickspine.params import Tracking, load
-from quickspine.tracking.quiet import DEFAULTS, masked, quiet
-from quickspine.tracking.store import FOLDER, open_store, project_root, store_uri
+from quickspine.params.paths import project_root
+from quickspine.tracking.mlflow_setup import DEFAULTS, masked, quiet
+from quickspine.tracking.store import FOLDER, open_store, store_uri
 
 HOST = "127.0.0.1"
 START_S = 120.0  # what the server may take to answer
@@ -113,8 +113,8 @@ def _server(uri: str, port: int) -> Iterator[subprocess.Popen[Any]]:
         *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)),
         *("--default-artifact-root", (project_root() / FOLDER / "artifacts").as_uri()),
         *("--no-serve-artifacts", "--workers", "1", "--uvicorn-opts", "--log-level warning"),
-        *("--allowed-hosts", f"{HOST}:{port},localhost:{port}"),
-        *("--cors-allowed-origins", f"http://{HOST}:{port},http://localhost:{port}"),
+        # Any port: by `ssh -L 8888:localhost:5000` it is another one.
+        *("--allowed-hosts", f"{HOST},{HOST}:*,localhost,localhost:*"),
     ]
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("wb") as log:
@@ -148,15 +148,9 @@ def _wait_for_answer(server: subprocess.Popen[Any], port: int) -> None:
     while time.monotonic() < deadline:
         if server.poll() is not None:
             _died(server)
-        connection = http.client.HTTPConnection(HOST, port, timeout=START_S)
-        try:
-            connection.request("GET", "/health")
-            if connection.getresponse().status == http.client.OK:
-                return
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.1)
-        finally:
-            connection.close()
+        with contextlib.suppress(OSError), socket.create_connection((HOST, port), START_S):
+            return
+        time.sleep(0.1)
     raise SystemExit(f"ui: no answer from MLflow's server after {START_S:.0f} s; see {LOG}")
 
 

@@ -73,8 +73,10 @@ def run(
         tracked.set_tags({"resumed": checkpoints.resumed})
         names = ("parameters", "head_parameters", "best_epoch")
         costs = {name: metrics[name] for name in names}
-        tracked.log_metrics({**costs, "training_seconds": outcome.seconds})
         tracked.log_model(place, input_shape=records.shape, classes=len(records.categories))
+        # After the model, so that they are the model's too.
+        best = {f"best_{name}": metrics[name] for name in ("val_accuracy", "val_loss")}
+        tracked.log_metrics({**best, **costs, "training_seconds": outcome.seconds})
     checkpoints.remove()  # last: a kill until here costs no training
     return metrics
 

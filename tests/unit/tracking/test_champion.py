@@ -75,7 +75,7 @@ def test_two_never_dethrone_each_other(case: tuple[float, float, int]) -> None:
 def test_the_first_is_champion(accuracy: float, n: int) -> None:
     decision = decide(accuracy, None, n)
     assert decision.alias == CHAMPION
-    assert f"{n} validation drawings" in decision.reason
+    assert f"{n} validation images" in decision.reason
 
 
 def test_a_worked_example() -> None:
@@ -86,7 +86,7 @@ def test_a_worked_example() -> None:
     assert decision.alias == CHAMPION
     assert decision.reason == (
         "92.25 % right against the champion's 90.00 %: +2.25 points, more than one standard error "
-        "of the difference, 2.01 points, on 400 validation drawings"
+        "of the difference, 2.01 points, on 400 validation images"
     )
     assert "+2.00 points, not more than one standard error" in decide(0.92, 0.9, 400).reason
 

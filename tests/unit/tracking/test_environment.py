@@ -24,8 +24,10 @@ def test_git_facts_name_the_commit_and_whether_tracked_files_differ(tmp_path: Pa
     commit = git(tmp_path, "rev-parse", "HEAD").strip()
     (tmp_path / "untracked").write_text("1")
     assert git_facts(tmp_path) == {"git_commit": commit, "dirty": "false"}
+    (tmp_path / "project").mkdir()
     (tmp_path / "a").write_text("2")
     assert git_facts(tmp_path) == {"git_commit": commit, "dirty": "true"}
+    assert git_facts(tmp_path / "project")["dirty"] == "false"  # of the project's folder only
 
 
 def test_without_git_there_are_no_git_facts(monkeypatch: pytest.MonkeyPatch) -> None:

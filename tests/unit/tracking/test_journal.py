@@ -1,12 +1,14 @@
-"""What is written first: whole entries, whatever happens to the disk, the file or the process."""
+"""The journal: whole entries, whatever happens to the disk, the file or the process."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import resource
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,18 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickspine.files import sha256
-from quickspine.tracking.journal import Journal
-from quickspine.tracking.owner import identity
-from quickspine.tracking.pending import BusyError, claimed, pending, sweep_partial
+from quickspine.tracking.journal import BusyError, Journal, claim, waiting
 
 
-def begin(root: Path, name: str = "train") -> Journal:
-    return Journal(root, {"name": name, "run": True, "owner": identity()})
+def begin(root: Path, name: str = "train", host: str | None = None) -> Journal:
+    tags = {"host": host or socket.gethostname(), "pid": "1"}
+    return Journal(root, {"name": name, "tags": tags})
 
 
 def steps(folder: Path) -> list[int]:
-    with claimed(folder) as journal:
+    with claim(folder) as journal:
         return [entry["step"] for entry in journal.read() if entry["kind"] == "metrics"]
 
 
@@ -45,12 +45,49 @@ def test_entries_are_there_at_once_and_in_order(tmp_path: Path) -> None:
     for step in range(3):
         journal.append("metrics", step=step, values={"loss": float("nan")})
         assert steps(journal.folder) == list(range(step + 1))
-    (found,) = pending(tmp_path)
-    assert (found.name, found.id, found.ended) == ("train", journal.id, False)
-    assert not found.left_by_its_process()  # this process lives
+    (found,) = waiting(tmp_path)
+    assert (found.folder.name, found.name) == (journal.id, f"train ({journal.id[:8]})")
+    assert (found.ended, found.is_written()) == (False, True)
     journal.append("end", status="FINISHED")
+    assert not waiting(tmp_path)[0].is_abandoned()  # its process waits for its relay
     assert journal.close()
-    assert pending(tmp_path)[0].left_by_its_process()
+    assert waiting(tmp_path)[0].ended
+    assert waiting(tmp_path)[0].is_abandoned()
+
+
+def test_the_lock_tells_that_a_run_lives_and_goes_with_its_process(tmp_path: Path) -> None:
+    """Neither numbers of processes (another PID namespace) nor clocks are looked at."""
+    program = """
+import socket, sys
+from pathlib import Path
+from quickspine.tracking.journal import Journal
+tags = {"host": socket.gethostname(), "pid": "999999999", "process_start": "1"}
+journal = Journal(Path(sys.argv[1]), {"name": "train", "tags": tags})
+print("begun", flush=True)
+sys.stdin.read()
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"begun\n"
+    (found,) = waiting(tmp_path)
+    assert found.is_written()
+    child.kill()
+    child.communicate()
+    assert found.is_abandoned()
+
+
+def test_a_run_of_another_host_may_go_on_until_it_tells_its_end(tmp_path: Path) -> None:
+    journal = begin(tmp_path, host="another")
+    journal.append("metrics", step=0)
+    journal.close()
+    assert waiting(tmp_path)[0].is_written()
+    with (journal.folder / "journal.jsonl").open("a") as file:
+        file.write('{"kind": "end", "time_ms": 1, "status": "FINISHED"}\n')
+    assert waiting(tmp_path)[0].is_abandoned()
 
 
 @given(cut=st.integers(0, 10_000), text=st.text())
@@ -66,11 +103,11 @@ def test_a_journal_torn_anywhere_gives_the_entries_before(
     lines = file.read_bytes()
     kept = lines[: cut % (len(lines) + 1)]
     file.write_bytes(kept)
-    with claimed(journal.folder) as torn:
+    with claim(journal.folder) as torn:
         entries = torn.read()
     assert len(entries) == kept.count(b"\n")
     assert entries == [json.loads(line) for line in lines.splitlines()][: len(entries)]
-    assert len(pending(root)) == 1  # named, whatever is left of it
+    assert len(waiting(root)) == 1  # named, whatever is left of it
     shutil.rmtree(root)
 
 
@@ -88,14 +125,9 @@ def test_a_full_disk_leaves_no_half_line_and_loses_nothing_once_there_is_room(
         assert (journal.folder / "journal.jsonl").stat().st_size == size
     journal.append("metrics", step=3)
     assert steps(journal.folder) == [0, 1, 2, 3]
-    assert journal.close()
-
-
-def test_a_journal_tells_that_it_is_not_whole(tmp_path: Path) -> None:
-    journal = begin(tmp_path)
     with no_file_larger_than(10), pytest.raises(OSError, match="large"):
         journal.append("end", status="FINISHED")
-    assert not journal.close()
+    assert not journal.close()  # it tells that it is not whole
 
 
 def test_no_journal_is_half_made(tmp_path: Path) -> None:
@@ -104,39 +136,34 @@ def test_no_journal_is_half_made(tmp_path: Path) -> None:
     assert list((tmp_path / "mlruns" / "pending").iterdir()) == []
 
 
-@pytest.mark.parametrize("what", ["mlruns", "mlruns/pending", "the journal", "its file"])
-def test_a_deleted_journal_is_written_anew_for_its_writer_and_its_reader(
-    what: str, tmp_path: Path
-) -> None:
+def test_a_deleted_journal_still_reaches_the_one_who_delivers_it(tmp_path: Path) -> None:
     journal = begin(tmp_path)
     journal.append("metrics", step=0)
-    with claimed(journal.folder) as reader:
+    with claim(journal.folder) as reader:
         assert len(reader.read()) == 2
-        if what == "its file":
-            (journal.folder / "journal.jsonl").unlink()
-        else:
-            shutil.rmtree(journal.folder if what == "the journal" else tmp_path / what)
-        assert reader.read() == []
+        shutil.rmtree(tmp_path / "mlruns")
         journal.append("metrics", step=1)
         assert [entry["step"] for entry in reader.read()] == [1]
-        with pytest.raises(BusyError), claimed(journal.folder, wait_s=0):
-            pass
-    assert steps(journal.folder) == [0, 1]
-    journal.append("metrics", step=2)
-    assert steps(journal.folder) == [0, 1, 2]
+        (tmp_path / "a.csv").write_text("a")
+        assert (reader.folder / journal.keep(tmp_path / "a.csv")).read_text() == "a"
+        reader.remove()
+    assert not (tmp_path / "mlruns" / "pending").exists()
+    journal.close()
 
 
-def test_one_process_at_a_time_records_a_journal(tmp_path: Path) -> None:
+def test_one_process_at_a_time_delivers_a_journal(tmp_path: Path) -> None:
     journal = begin(tmp_path)
     journal.append("end", status="FINISHED")
-    (found,) = pending(tmp_path)
-    assert not found.busy()
-    with claimed(journal.folder) as claim:
-        assert found.busy()
-        claim.remove()
-    assert pending(tmp_path) == []
+    journal.close()
+    (found,) = waiting(tmp_path)
+    with claim(journal.folder) as claimed:
+        assert not found.is_abandoned()
+        with pytest.raises(BusyError), claim(journal.folder, wait_s=0):
+            pass
+        claimed.remove()
+    assert waiting(tmp_path) == []
     assert not (tmp_path / "mlruns" / "pending").exists()
-    with pytest.raises(FileNotFoundError), claimed(journal.folder):
+    with pytest.raises(FileNotFoundError), claim(journal.folder):
         pass
 
 
@@ -147,24 +174,18 @@ def test_what_is_kept_is_as_it_was(tmp_path: Path) -> None:
     (plots / "more").mkdir(parents=True)
     (plots / "more" / "a.svg").write_text("<svg/>")
     linked, copied = journal.keep(model, link=True), journal.keep(plots)
-    digest = sha256(model)
-    assert linked["digests"] == {"": digest}
-    assert copied["digests"] == {"more/a.svg": sha256(plots / "more" / "a.svg")}
-    assert (journal.folder / linked["file"]).stat().st_ino == model.stat().st_ino  # no space
+    assert (journal.folder / linked).stat().st_ino == model.stat().st_ino  # no space
     (plots / "more" / "a.svg").write_text("changed")
     model.unlink()
-    assert sha256(journal.folder / linked["file"]) == digest
-    assert (journal.folder / copied["file"] / "more" / "a.svg").read_text() == "<svg/>"
-
-
-def test_what_cannot_be_kept_leaves_nothing(tmp_path: Path) -> None:
-    journal = begin(tmp_path)
+    assert (journal.folder / linked).read_bytes() == b"weights"
+    assert (journal.folder / copied / "more" / "a.svg").read_text() == "<svg/>"
     (tmp_path / "large").write_bytes(b"x" * 100_000)
     with no_file_larger_than(50_000), pytest.raises(OSError, match="large"):
         journal.keep(tmp_path / "large")
     with pytest.raises(FileNotFoundError):
         journal.keep(tmp_path / "missing")
     assert not [p for p in journal.folder.rglob("*") if p.name in ("large", "missing")]
+    journal.close()
 
 
 def test_a_damaged_journal_is_named_and_disturbs_no_other(tmp_path: Path) -> None:
@@ -172,14 +193,7 @@ def test_a_damaged_journal_is_named_and_disturbs_no_other(tmp_path: Path) -> Non
     damaged = begin(tmp_path)
     (damaged.folder / "journal.jsonl").write_bytes(b"\x00\xff\n[]\n")
     (tmp_path / "mlruns" / "pending" / "a file").write_text("")
-    assert [p.name for p in pending(tmp_path)] == ["a damaged journal", "good"]
-    assert pending(tmp_path)[1].id == journal.id
-
-
-def test_only_what_was_abandoned_long_ago_is_swept(tmp_path: Path) -> None:
-    place = tmp_path / "mlruns" / "pending"
-    for name in (".partial-old", ".partial-new"):
-        (place / name).mkdir(parents=True)
-    os.utime(place / ".partial-old", (0, 0))
-    sweep_partial(tmp_path)
-    assert [p.name for p in place.iterdir()] == [".partial-new"]
+    assert [each.begin["name"] for each in waiting(tmp_path)] == ["a damaged journal", "good"]
+    assert waiting(tmp_path)[1].folder == journal.folder
+    journal.close()
+    damaged.close()

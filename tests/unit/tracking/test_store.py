@@ -1,3 +1,7 @@
+"""Where runs go, and that MLflow is imported by none but relays."""
+
+from __future__ import annotations
+
 import subprocess
 import sys
 from pathlib import Path
@@ -7,49 +11,81 @@ import pytest
 from quickspine.params import Tracking
 from quickspine.tracking import project_root, store_uri
 
+PARAMS = Path(__file__).parents[3] / "params.yaml"
+
 
 def tracking(uri: str | None) -> Tracking:
     return Tracking(enabled=True, experiment="quickspine", uri=uri, system_metrics=False)
 
 
-def test_the_store_is_in_the_project(tmp_path: Path) -> None:
+def test_the_store_is_in_the_project_or_where_the_params_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://elsewhere.example.org")  # does not count
     assert store_uri(tracking(None), tmp_path) == f"sqlite:///{tmp_path}/mlruns/mlflow.db"
-
-
-@pytest.mark.parametrize("uri", ["https://mlflow.example.org", "postgresql://u:p@db/mlflow"])
-def test_a_given_uri_is_taken_as_it_is(uri: str, tmp_path: Path) -> None:
-    assert store_uri(tracking(uri), tmp_path) == uri
-
-
-def test_a_relative_sqlite_path_starts_at_the_project(tmp_path: Path) -> None:
     assert store_uri(tracking("sqlite:///a/b.db"), tmp_path) == f"sqlite:///{tmp_path}/a/b.db"
     assert store_uri(tracking("sqlite:////a/b.db"), tmp_path) == "sqlite:////a/b.db"
+    home = Path.home()
+    assert store_uri(tracking("sqlite:///~/b.db"), tmp_path) == f"sqlite:///{home}/b.db"
+    for uri in ("https://mlflow.example.org", "postgresql://u:p%40ss@db/mlflow"):
+        assert store_uri(tracking(uri), tmp_path) == uri
 
 
-def test_dvc_root_wins_over_the_current_folder(
+def test_a_path_that_means_something_in_a_uri_is_left_out_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    monkeypatch.chdir(elsewhere)
-    monkeypatch.delenv("DVC_ROOT", raising=False)
-    assert project_root() == elsewhere
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    assert project_root() == tmp_path
+    odd = tmp_path / "a%20b?"
+    (odd / "inside").mkdir(parents=True)
+    monkeypatch.chdir(odd / "inside")
+    assert store_uri(tracking(None), odd) == "sqlite:///../mlruns/mlflow.db"
 
 
-def test_an_inherited_tracking_uri_does_not_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        ("outer/mine", "outer/mine"),
+        ("outer/mine/notebooks", "outer/mine"),
+        ("outer/mine/.dvc/tmp/exps/tmpabc", "outer/mine"),
+        ("outer/mine/.dvc/tmp/exps/standalone/tmpdef", "outer/mine"),
+        ("outer/.dvc/tmp/exps/tmpabc/below", "outer/below"),
+        ("outer/none", "outer"),
+        ("nothing/here", "nothing/here"),
+    ],
+)
+def test_runs_go_to_the_nearest_project_or_the_one_that_it_is_a_temporary_copy_of(
+    inside: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://elsewhere.example.org")
-    assert store_uri(tracking(None), tmp_path).startswith("sqlite:///")
+    """Whatever DVC_ROOT says: a shell in an outer project, or a stage of one, sets it too."""
+    for project in ("outer", "outer/mine"):
+        (tmp_path / project / ".dvc").mkdir(parents=True)
+    copies = "outer/mine/.dvc/tmp/exps/tmpabc", "outer/mine/.dvc/tmp/exps/standalone/tmpdef"
+    below = "outer/below", "outer/.dvc/tmp/exps/tmpabc/below"
+    for project in ("outer/mine", *copies, *below):
+        (tmp_path / project).mkdir(parents=True, exist_ok=True)
+        (tmp_path / project / "dvc.yaml").write_text("")
+    (tmp_path / inside).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path / inside)
+    for outer in ("outer", "nothing", "outer/mine"):
+        monkeypatch.setenv("DVC_ROOT", str(tmp_path / outer))
+        assert project_root() == tmp_path / expected
 
 
-def test_neither_the_room_nor_a_disabled_run_imports_mlflow(tmp_path: Path) -> None:
+def python(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, PARAMS], cwd=folder, capture_output=True, text=True
+    )
+
+
+PRINT_HEAVY = """
+print(sorted(m for m in ("mlflow", "tensorflow", "pandas", "psutil") if m in sys.modules))
+"""
+
+
+def test_a_disabled_run_does_nothing(tmp_path: Path) -> None:
     program = """
 import sys
 from quickspine.params import load
-from quickspine.tracking import attach, store_uri, sweep, tracked_run
+from quickspine.tracking import store_uri, tracked_run
 
 params = load(sys.argv[1])
 store_uri(params.tracking)
@@ -61,50 +97,29 @@ with tracked_run(params, stage="train", head="spinal", seed=1) as run:
     run.set_tags({"a": "b"})
     run.log_model("models", input_shape=(28, 28, 1), classes=2)
     run.log_artifact("models")
-    run.finish(model_digest="0")
+    run.attach("0", {"test_accuracy": 0.5})
+    run.propose([], source="doodles", data_digest="0", drawings=1)
 assert not run.tracked and run.run_id is None
-attach(off, "0", {"test_accuracy": 0.5})
-assert sweep(off) == 0
-print(sorted(m for m in ("mlflow", "tensorflow", "pandas", "psutil") if m in sys.modules))
 """
-    params = Path(__file__).parents[3] / "params.yaml"
-    done = subprocess.run(
-        [sys.executable, "-c", program, params], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert (done.stdout, done.stderr) == ("['psutil']\n", "")
+    done = python(program + PRINT_HEAVY, tmp_path)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_tracked_run_does_not_import_mlflow_either(tmp_path: Path) -> None:
+def test_a_tracked_run_and_the_help_of_sync_do_not_import_mlflow(tmp_path: Path) -> None:
     program = """
-import sys
+import contextlib, sys
 from quickspine.params import load
 from quickspine.tracking import tracked_run
+from quickspine.tracking.sync import main
 
 params = load(sys.argv[1])
 on = params.tracking.model_copy(update={"uri": "http://127.0.0.1:9/", "system_metrics": True})
 with tracked_run(params.model_copy(update={"tracking": on}), stage="train") as run:
     run.log_epoch(0, {"loss": 1.0})
-print(sorted(m for m in ("mlflow", "tensorflow", "pandas") if m in sys.modules))
-"""
-    params = Path(__file__).parents[3] / "params.yaml"
-    done = subprocess.run(
-        [sys.executable, "-c", program, params], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.stdout == "[]\n", done.stderr
-    assert done.stderr.count("make sync") == 1
-
-
-def test_sync_answers_for_help_without_mlflow() -> None:
-    program = """
-import sys
-from quickspine.tracking.sync import main
-
-try:
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(sys.stderr):
     main(["--help"])
-except SystemExit as error:
-    assert error.code == 0
-print(sorted(m for m in ("mlflow", "tensorflow", "pandas") if m in sys.modules))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.stdout.splitlines()[-1], done.stderr) == ("[]", "")
+    done = python(program + PRINT_HEAVY, tmp_path)
+    assert done.stdout == "[]\n", done.stderr
+    assert done.stderr.count("; it is kept in mlruns/pending") == 1

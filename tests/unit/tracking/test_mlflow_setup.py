@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickspine.tracking.quiet import LONGEST, masked, warn
+from quickspine.tracking.mlflow_setup import LONGEST, masked, warn
 
 WORD = st.text(alphabet="abcdefghijklmnopqrstuvwxyz0123456789-._~!$", min_size=1, max_size=20)
 

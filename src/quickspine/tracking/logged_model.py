@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from quickspine.tracking.environment import versions
 from quickspine.tracking.store import Store
@@ -28,7 +27,7 @@ def log_model(
     """Log `model.keras` as the output of a run.
 
     By the client's own calls: `mlflow.pyfunc.log_model` would write to the global tracking URI.
-    Where it was killed or failed on the way, another call completes what the first one began.
+    After a kill or a fault on the way another call completes what the first one began.
 
     Args:
         store: where to.
@@ -37,8 +36,8 @@ def log_model(
         name: of the model; without / : . % and quotes.
         input_shape: height, width, channels of a uint8 image.
         classes: logits an image.
-        params: shown beside the model.
-        tags: as well.
+        params: shown with the model.
+        tags: of the model.
 
     Returns:
         The model's id: `models:/<id>` loads it.
@@ -53,7 +52,13 @@ def log_model(
         Schema([TensorSpec(np.dtype("uint8"), (-1, *input_shape))]),
         Schema([TensorSpec(np.dtype("float32"), (-1, classes))]),
     )
-    model = _begun(store, run_id) or store.client.create_logged_model(
+    # MLflow would cast JSON to uint8 before the model sees it, and quote all pixels in its
+    # errors. So the model checks its input itself: see serving.py.
+    signature._is_signature_from_type_hint = True
+    begun = store.client.search_logged_models(
+        [store.experiment_id], filter_string=f"source_run_id = '{run_id}'"
+    )
+    model = next(iter(begun), None) or store.client.create_logged_model(
         store.experiment_id,
         name=name,
         source_run_id=run_id,
@@ -71,24 +76,13 @@ def log_model(
                 run_id=run_id,
             ),
             python_model=str(CODE),
-            artifacts={"model": str(file)},
+            artifacts={"model": file.as_uri()},  # a path with ? or % would be taken for a URI
             signature=signature,
-            # Named: inferring them takes a quarter of a minute. quickspine itself is not on
-            # any index, so it is not among them: install it beside.
+            # Named: inferring them takes 16 s. quickspine itself is on no index, so it is not
+            # among them: install it beside.
             pip_requirements=[f"{k}=={v}" for k, v in versions(*REQUIREMENTS).items()],
         )
         store.client.log_model_artifacts(model.model_id, f"{folder}/model")
     store.client.finalize_logged_model(model.model_id, "READY")
     store.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     return str(model.model_id)
-
-
-def _begun(store: Store, run_id: str) -> Any:
-    """A model of this run that a kill or a fault left without its files; spare ones are deleted."""
-    found = store.client.search_logged_models(
-        [store.experiment_id], filter_string=f"source_run_id = '{run_id}'"
-    )
-    models = sorted(found, key=lambda model: model.model_id)
-    for spare in models[1:]:
-        store.client.delete_logged_model(spare.model_id)
-    return models[0] if models else None
