@@ -60,7 +60,7 @@ def make_records(folder: Path, drawings: int) -> Path:
     raw, chosen, records = (folder / name for name in ("raw", "subset", "records"))
     sources.fetch(params.data, raw)
     subset.preprocess(params, raw, chosen)
-    write.write(params.records, chosen, records)
+    write.write(params.records, raw, chosen, records)
     return records
 
 

@@ -8,7 +8,7 @@ from quickspine.params import Params
 
 def run(params: Params, args: Namespace) -> None:
     from quickspine.dataset.prepare import subset
-    from quickspine.nets.backbones import sizes
+    from quickspine.nets import sizes
     from quickspine.sources.storage.raw import Raw
 
     if params.train.enabled:  # what cannot be trained is not prepared, for hours perhaps

@@ -1,4 +1,4 @@
-"""Write the splits of data/subset as shuffled TFRecord shards into data/records."""
+"""Write the splits that data/subset lists as shuffled TFRecord shards into data/records."""
 
 from argparse import Namespace
 
@@ -9,7 +9,7 @@ from quickspine.params import Params
 def run(params: Params, args: Namespace) -> None:
     from quickspine.dataset.records import write
 
-    manifest = write.write(params.records, cli.SUBSET, cli.RECORDS)
+    manifest = write.write(params.records, cli.RAW, cli.SUBSET, cli.RECORDS)
     for name, split in manifest["splits"].items():
         size = sum(shard["bytes"] for shard in split["shards"])
         shards = len(split["shards"])

@@ -9,7 +9,7 @@ from quickspine.params import Params
 def run(params: Params, args: Namespace) -> None:
     from quickspine.console import start_tensorflow
     from quickspine.dataset.records.reader import open_records
-    from quickspine.nets.backbones import sizes
+    from quickspine.nets import sizes
 
     records = open_records(cli.RECORDS, params.data)  # says no before TensorFlow's seconds
     sizes.check(params, records.shape)

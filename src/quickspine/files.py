@@ -159,6 +159,27 @@ def read_json(place: Path, made_by: str) -> Any:
     return value
 
 
+def write_manifest(place: Path, value: dict[str, Any]) -> dict[str, Any]:
+    """Write `value` and its `digest` as JSON; return what was written."""
+    manifest = {**value, "digest": digest(value)}
+    write_json(place, manifest)
+    return manifest
+
+
+def read_manifest(place: Path, made_by: str) -> dict[str, Any]:
+    """Read what `write_manifest` wrote.
+
+    Raises:
+        InputError: if it is missing, damaged, or was edited since.
+    """
+    manifest: dict[str, Any] = read_json(place, made_by)
+    if manifest.get("digest") != digest({k: v for k, v in manifest.items() if k != "digest"}):
+        raise InputError(
+            f"{place}: damaged or edited (its digest does not fit); run: dvc repro -f {made_by}"
+        )
+    return manifest
+
+
 @contextlib.contextmanager
 def lock(name: str, wait_s: float = 600.0) -> Iterator[None]:
     """Hold the lock `name` of this project; it is freed when the process dies.

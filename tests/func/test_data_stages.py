@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ import numpy as np
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from quickspine.files import digest, sha256, write_json
+from quickspine.dataset.prepare.subset import preprocess
+from quickspine.files import sha256, write_json
 from quickspine.params import load
 from quickspine.sources.storage import npy
 from tests.spawned import spawned
@@ -33,12 +34,10 @@ CATEGORIES = ["cat", "zigzag"]
 WAIT_S = 60.0
 
 
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder with params and a raw folder of two million drawings."""
-    folder = tmp_path_factory.mktemp("project")
+def make_raw(folder: Path, rows: int, random: np.random.Generator | None) -> None:
+    """Write params and a raw folder of `rows` drawings a category; blank ones without `random`."""
     values = load(ROOT / "params.yaml").model_dump(mode="json")
-    values["data"] |= {"categories": CATEGORIES, "drawings_per_category": ROWS}
+    values["data"] |= {"categories": CATEGORIES, "drawings_per_category": rows}
     values["records"]["shard_mebibytes"] = 1
     (folder / "params.yaml").write_text(json.dumps(values))
     place = folder / "data/raw"
@@ -47,38 +46,32 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in CATEGORIES:
         path = place / f"{name}.npy"
         with path.open("wb") as file:
-            file.write(npy.header(ROWS))
-            file.truncate(128 + ROWS * npy.ROW)
-        entry = {"category": name, "file": path.name, "url": "made-up", "rows": ROWS}
+            file.write(npy.header(rows))
+            if random is not None:
+                file.write(random.bytes(rows * npy.ROW))
+            file.truncate(128 + rows * npy.ROW)
+        entry = {"category": name, "file": path.name, "url": "made-up", "rows": rows}
         entries.append({**entry, "bytes": path.stat().st_size, "sha256": sha256(path)})
     manifest = {"source": "doodles", "synthetic": True, "licence": "CC0-1.0", "shape": [28, 28, 1]}
     manifest |= {"encoding": "raw"}
     write_json(place / "manifest.json", {**manifest, "attribution": "x", "categories": entries})
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with two million drawings."""
+    folder = tmp_path_factory.mktemp("project")
+    make_raw(folder, ROWS, None)
     return folder
 
 
 @pytest.fixture(scope="module")
-def subset(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder with a subset of as many drawings, as sparse."""
+def chosen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with drawings enough to be in time for, and a subset of them."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copy(raw / "params.yaml", folder)
-    place, count = folder / "data/subset", 100_000
-    splits = {}
-    for split, rows in (("train", count), ("validation", 10), ("test", 10)):
-        (place / split).mkdir(parents=True)
-        for label in range(2):
-            with (place / split / f"{label:05d}.npy").open("wb") as file:
-                np.lib.format.write_array_header_1_0(
-                    file, {"descr": "|u1", "fortran_order": False, "shape": (rows, npy.ROW)}
-                )
-                file.truncate(128 + rows * npy.ROW)
-        sums = [sha256(place / split / f"{label:05d}.npy") for label in range(2)]
-        splits[split] = {"drawings": 2 * rows, "categories": dict.fromkeys(CATEGORIES, rows)}
-        splits[split]["sha256"] = digest(sums)
-    manifest = {"source": "doodles", "synthetic": True, "licence": "CC0-1.0", "shape": [28, 28, 1]}
-    manifest |= {"encoding": "raw"}
-    manifest |= {"attribution": "x", "categories": CATEGORIES, "splits": splits}
-    write_json(place / "manifest.json", manifest)
+    make_raw(folder, 100_000, np.random.default_rng(0))
+    params = load(folder / "params.yaml")
+    preprocess(params, folder / "data/raw", folder / "data/subset")
     return folder
 
 
@@ -105,12 +98,6 @@ def until(true: Callable[[], object], process: subprocess.Popen[str]) -> None:
 
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return spawned(psutil.Process(process.pid))
-
-
-def digesting(folder: Path) -> Iterator[Path]:
-    """The digests that are there."""
-    found = folder.glob("data/.partial-subset-*/digests-0000")
-    return (path for path in found if path.stat().st_size)
 
 
 def gone(children: list[psutil.Process]) -> bool:
@@ -186,17 +173,11 @@ def test_workers_end_with_a_stage_that_is_killed(empty: Path) -> None:
     assert gone(children)
 
 
-@pytest.mark.parametrize("moment", ["as it begins", "as it digests"])
 @SIGNALS
-def test_preprocess_is_stopped_quietly(
-    raw: Path, number: signal.Signals, everyone: bool, moment: str
-) -> None:
-    begun = {
-        "as it begins": lambda: list(raw.glob("data/.partial-subset-*")),
-        "as it digests": lambda: list(digesting(raw)),
-    }
+def test_preprocess_is_stopped_quietly(raw: Path, number: signal.Signals, everyone: bool) -> None:
     process = start(raw, "preprocess")
-    until(begun[moment], process)
+    until(lambda: list(raw.glob("data/.partial-subset-*")), process)
+    time.sleep(0.5)  # it digests
     (os.killpg if everyone else os.kill)(process.pid, number)
     out, errors = process.communicate(timeout=WAIT_S)
     assert (process.returncode, out) == (1, "")
@@ -226,27 +207,26 @@ def test_damage_that_workers_find_is_named_and_leaves_nothing(raw: Path) -> None
     assert [path.name for path in (raw / "data").iterdir()] == ["raw"]
 
 
-@pytest.mark.parametrize("found", ["dealt-train", "train-*.tfrecord"])
-def test_tfrecords_is_stopped_quietly(subset: Path, found: str) -> None:
-    """While drawings are dealt, and while shards are written."""
-    process = start(subset, "tfrecords")
-    until(lambda: list(subset.glob(f"data/.partial-records-*/{found}")), process)
+def test_tfrecords_is_stopped_quietly(chosen: Path) -> None:
+    process = start(chosen, "tfrecords")
+    until(lambda: list(chosen.glob("data/.partial-records-*/train-*.tfrecord")), process)
     process.terminate()
     out, errors = process.communicate(timeout=WAIT_S)
     assert (process.returncode, out) == (1, "")
     assert errors == "tfrecords: interrupted; nothing half-made was kept\n"
-    assert [path.name for path in (subset / "data").iterdir()] == ["subset"]
+    assert sorted(path.name for path in (chosen / "data").iterdir()) == ["raw", "subset"]
 
 
-def test_tfrecords_starts_without_tensorflow(subset: Path) -> None:
+def test_preprocess_and_tfrecords_start_without_tensorflow(chosen: Path) -> None:
     code = (
         "import runpy, sys; sys.argv[1:] = []; "
-        "runpy.run_module('pipeline.tfrecords', run_name='__main__', alter_sys=True); "
+        "[runpy.run_module(f'pipeline.{stage}', run_name='__main__', alter_sys=True) "
+        "for stage in ('preprocess', 'tfrecords')]; "
         "print(sorted({'tensorflow', 'keras', 'mlflow'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=subset,
+        cwd=chosen,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
         capture_output=True,
         text=True,
@@ -254,4 +234,4 @@ def test_tfrecords_starts_without_tensorflow(subset: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
-    shutil.rmtree(subset / "data/records")
+    shutil.rmtree(chosen / "data/records")

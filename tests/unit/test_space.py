@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from quickspine import space
-from quickspine.dataset.prepare.npy import GrowingNpy
 from quickspine.errors import InputError, NoSpaceError
 from quickspine.files import whole_file, whole_folder
 from quickspine.space import explained, naming, need_space
+from quickspine.training.growing_npy import GrowingNpy
 
 Usage = namedtuple("Usage", "total used free")
 FULL = Path("/dev/full")

@@ -1,3 +1,5 @@
-"""Choose, deduplicate and split drawings; write them as TFRecords; read them for training."""
+"""Choose, deduplicate and split images; write them as TFRecords; read them for training."""
 
-SPLITS = ("train", "validation", "test")
+from quickspine.params import SPLITS
+
+__all__ = ["SPLITS"]

@@ -29,6 +29,7 @@ from quickspine.yaml_file import read
 __all__ = [
     "DRAWN",
     "MOST_SUB_LAYERS",
+    "SPLITS",
     "Augment",
     "Backbone",
     "Data",
@@ -48,6 +49,9 @@ __all__ = [
     "project_root",
     "resolve_path",
 ]
+
+
+SPLITS = ("train", "validation", "test")  # the fields of Split, in the order used everywhere
 
 
 class Split(Section):

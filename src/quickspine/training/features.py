@@ -15,11 +15,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from quickspine.dataset.prepare.npy import GrowingNpy
 from quickspine.dataset.records.reader import PREFETCH, steady
 from quickspine.dataset.records.seeds import derive
 from quickspine.files import STATE, digest, lock, sha256, whole_folder, write_json
 from quickspine.space import need_space
+from quickspine.training.growing_npy import GrowingNpy
 
 FOLDER = STATE / "features"
 

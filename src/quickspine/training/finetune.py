@@ -66,7 +66,7 @@ def finetune(
     backbone = pretrained.build(chosen.backbone, chosen.weights, chosen.image_size)
     trunk, tail = split(backbone, chosen.unfrozen_blocks)
     maps, pooled = _frozen(params, records, device, front, trunk, tail)
-    labels = {name: _labels(records, name) for name in SPLITS}
+    labels = {name: records.labels(name) for name in SPLITS}
     batch_size = min(chosen.batch_size, len(labels["train"]))
     steps = len(labels["train"]) // batch_size
 
@@ -178,7 +178,3 @@ def _weights_digest(*models: keras.Model) -> str:
         for weight in model.get_weights():
             found.update(np.ascontiguousarray(weight).tobytes())
     return found.hexdigest()
-
-
-def _labels(records: RecordSet, split: str) -> NDArray[np.int64]:
-    return np.concatenate([labels.numpy() for _, labels in records.ordered(split, 4096)])

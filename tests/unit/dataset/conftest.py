@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from quickspine.dataset.prepare.subset import preprocess
-from quickspine.files import sha256, write_json
-from quickspine.params import Params
+from quickspine.dataset.prepare.table import NAME, read_split
+from quickspine.files import read_json, sha256, write_json
+from quickspine.params import SPLITS, Params
 
 Drawings = NDArray[np.uint8]
 MakeRaw = Callable[[Mapping[str, Drawings]], Path]
@@ -30,7 +31,8 @@ def make_raw(tmp_path_factory: pytest.TempPathFactory) -> MakeRaw:
     """Makes a raw folder of drawings by category."""
 
     def make(drawings: Mapping[str, Drawings]) -> Path:
-        folder = tmp_path_factory.mktemp("raw")
+        folder = tmp_path_factory.mktemp("data") / "raw"
+        folder.mkdir()
         entries = []
         for category, values in drawings.items():
             path = folder / f"{category}.npy"
@@ -56,12 +58,8 @@ def make_raw(tmp_path_factory: pytest.TempPathFactory) -> MakeRaw:
 
 
 @pytest.fixture(scope="session")
-def make_subset(
-    tmp_path_factory: pytest.TempPathFactory,
-    make_raw: MakeRaw,
-    make_params: Callable[[dict[str, Any]], Params],
-) -> MakeSubset:
-    """Makes a subset folder of drawings by category, with other params."""
+def make_subset(make_raw: MakeRaw, make_params: Callable[[dict[str, Any]], Params]) -> MakeSubset:
+    """Makes a folder that holds `raw` and `subset`, of drawings by category, with other params."""
 
     def make(drawings: Mapping[str, Drawings], **overrides: Any) -> Path:
         chosen = {
@@ -70,8 +68,25 @@ def make_subset(
             "data.allow_fewer": True,
             **overrides,
         }
-        place = tmp_path_factory.mktemp("subset") / "subset"
-        preprocess(make_params(chosen), make_raw(drawings), place)
-        return place
+        raw = make_raw(drawings)
+        preprocess(make_params(chosen), raw, raw.parent / "subset")
+        return raw.parent
 
     return make
+
+
+def read_subset(data: Path) -> dict[str, list[Drawings]]:
+    """The drawings of each split, by label, as the table in `data/subset` chooses them."""
+    manifest = read_json(data / "subset/manifest.json", "preprocess")
+    files = {
+        entry["category"]: entry["file"]
+        for entry in read_json(data / "raw/manifest.json", "fetch")["categories"]
+    }
+    found = {}
+    for split in SPLITS:
+        labels, rows = read_split(data / "subset" / NAME, split)
+        found[split] = [
+            np.load(data / "raw" / files[category])[rows[labels == label]]
+            for label, category in enumerate(manifest["categories"])
+        ]
+    return found

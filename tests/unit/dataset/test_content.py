@@ -1,4 +1,4 @@
-"""The split by content: shares, stability, and equal drawings together."""
+"""What content decides: digests, splits by their shares, and which images are equal."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from quickspine.dataset import SPLITS
-from quickspine.dataset.prepare.content import digests, split_of
-from quickspine.params import Split
+from quickspine.dataset.prepare import content as module
+from quickspine.dataset.prepare.content import repeats, split_of
+from quickspine.params import SPLITS, Split
 
 SHARES = [(0.8, 0.1, 0.1), (1 / 3, 1 / 3, 1 / 3), (0.01, 0.98, 0.01), (0.7, 0.1, 0.2)]
 
@@ -21,6 +21,10 @@ def split(train: float, validation: float, test: float) -> Split:
 
 def drawings(count: int, pixels: int = 16, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, pixels), dtype=np.uint8)
+
+
+def digests(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    return module.digests(row.tobytes() for row in rows)
 
 
 def test_digests_are_those_of_every_earlier_run() -> None:
@@ -35,14 +39,6 @@ def test_digests_are_those_of_every_earlier_run() -> None:
         [12516998478522812163, 6995183501948838598],
     ]
     assert digests(np.empty((0, 784), np.uint8)).shape == (0, 2)
-
-
-def test_the_layout_in_memory_does_not_matter() -> None:
-    plain = drawings(50)
-    wide = np.zeros((100, 32), np.uint8)
-    wide[::2, ::2] = plain
-    for other in (np.asfortranarray(plain), wide[::2, ::2], plain[::-1][::-1]):
-        np.testing.assert_array_equal(digests(other), digests(plain))
 
 
 @given(st.lists(st.binary(min_size=4, max_size=4), min_size=1, max_size=30))
@@ -97,3 +93,31 @@ def test_the_edges_belong_to_a_split() -> None:
     content = np.stack([edges, np.zeros_like(edges)], axis=1)
     assert split_of(content, split(0.5, 0.25, 0.25)).tolist() == [0, 1, 1, 2]
     assert split_of(content[:0], split(0.5, 0.25, 0.25)).shape == (0,)
+
+
+@pytest.mark.parametrize("at_once", [7, 100, 4_000_000])
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 2)), max_size=60),
+    ranked=st.booleans(),
+)
+def test_all_but_the_first_of_equal_images_repeat_it(
+    at_once: int, rows: list[tuple[int, int]], ranked: bool
+) -> None:
+    """However they are sorted in parts; the one of the lowest rank comes first."""
+    content = digests(np.array([value for value, _ in rows], np.uint8).reshape(-1, 1))
+    ranks = np.array([rank for _, rank in rows], np.uint8)
+    order = sorted(range(len(rows)), key=lambda n: (int(ranks[n]) if ranked else 0, n))
+    first: dict[int, int] = {}
+    for number in order:
+        first.setdefault(rows[number][0], number)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "SORTED_AT_ONCE", at_once)
+        found = repeats(content, ranks if ranked else None)
+    assert np.flatnonzero(~found).tolist() == sorted(first.values())
+
+
+def test_digests_that_agree_in_one_word_only_are_no_repeats() -> None:
+    content = np.array([[1, 2], [1, 3], [2, 2], [0, 0], [3, 1], [2, 1]], np.uint64)
+    assert not repeats(content).any()
+    both = repeats(np.concatenate([content, content[::-1]]))
+    assert np.flatnonzero(both).tolist() == [6, 7, 8, 9, 10, 11]

@@ -1,4 +1,4 @@
-"""Damage and forgery: every byte of a shard, every value of the manifests of all three folders."""
+"""Damage: every byte of a shard, every value of the manifests of all three folders."""
 
 from __future__ import annotations
 
@@ -12,29 +12,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quickspine.dataset import SPLITS
 from quickspine.dataset.prepare import subset
 from quickspine.dataset.records import write
-from quickspine.dataset.records.layout import HEAD, TAIL, Layout
 from quickspine.dataset.records.reader import RecordSet, open_records
-from quickspine.dataset.records.shard_reader import Pieces, open_shard
-from quickspine.dataset.records.shards import Shard
 from quickspine.errors import InputError
-from quickspine.files import digest, sha256
-from quickspine.params import Params
+from quickspine.params import SPLITS, Params
 from quickspine.params import Records as RecordsParams
-from tests.unit.dataset import reference
 from tests.unit.dataset.conftest import MakeRaw, MakeSubset, random_drawings
 
 CATEGORIES = ("zigzag", "cat", "fish")
 SIDE = 4
-PIXELS = SIDE * SIDE
 MakeParams = Callable[[dict[str, Any]], Params]
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -51,16 +43,19 @@ def raw(make_raw: MakeRaw) -> Path:
 
 
 @pytest.fixture(scope="module")
-def chosen(raw: Path, tiny: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("subset") / "subset"
+def chosen(raw: Path, tiny: Params) -> Path:
+    place = raw.parent / "subset"
     subset.preprocess(tiny, raw, place)
     return place
 
 
+SMALL = RecordsParams(shard_mebibytes=0.0004, seed=1)
+
+
 @pytest.fixture(scope="module")
-def written(chosen: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("records") / "records"
-    write.write(RecordsParams(shard_mebibytes=0.0004, seed=1), chosen, place)
+def written(raw: Path, chosen: Path) -> Path:
+    place = raw.parent / "records"
+    write.write(SMALL, raw, chosen, place)
     return place
 
 
@@ -73,18 +68,6 @@ def folder(written: Path, tmp_path: Path) -> Path:
 def manifest_of(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
     return found
-
-
-def forge(folder: Path, shard: Path | None = None, change: Any = lambda manifest: None) -> None:
-    """Make all digests and sizes fit what the folder holds now, as only intent would."""
-    manifest = manifest_of(folder)
-    for split in SPLITS:
-        for entry in manifest["splits"][split]["shards"]:
-            if shard is not None and entry["file"] == shard.name:
-                entry |= {"sha256": sha256(shard), "bytes": shard.stat().st_size}
-    change(manifest)
-    manifest["digest"] = digest({key: v for key, v in manifest.items() if key != "digest"})
-    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def refusal(work: Callable[[], object]) -> str | None:
@@ -122,7 +105,7 @@ def read(found: RecordSet, path: Path, way: str = "ordered") -> None:
     split = path.name.partition("-")[0]
     with found.reading():
         ordered = way == "ordered"
-        data = found.ordered(split, 64) if ordered else found.shuffled(split, 1, seed=1, epoch=0)
+        data = found.ordered(split, 1) if ordered else found.shuffled(split, 1, seed=1, epoch=0)
         for _ in data:
             pass
 
@@ -140,183 +123,35 @@ def test_every_byte_of_a_shard_counts(folder: Path) -> None:
         assert str(caught.value).endswith("run: dvc repro -f tfrecords")
 
 
-def test_every_byte_counts_even_where_the_digests_were_made_to_fit(folder: Path) -> None:
-    """By the layout, and by TFRecord's own checksums: pixels and labels that exist have no more."""
-    path = smallest(folder)
-    for damaged in flips(path.read_bytes()):
-        path.write_bytes(damaged)
-        forge(folder, path)
-        message = refusal(lambda: open_records(folder))
-        assert message
-        assert message.startswith(f"{path}: not the shard of ")
-        assert "sha256" not in message
-
-
-def test_every_byte_counts_after_opening_too(folder: Path) -> None:
-    """A byte that changes during a training is never trained on."""
-    path = smallest(folder)
-    split = path.name.partition("-")[0]
-    (shard,) = (each for each in open_records(folder).pieces[split] if each.path == path)
-    before = [(images.tolist(), labels.tolist()) for images, labels in shard.read(0, 1)]
-    content = path.read_bytes()
-    for damaged in [*flips(content), *(content[:size] for size in range(len(content)))]:
-        path.write_bytes(damaged)
-        for first in (0, shard.examples - 1):
-            message = refusal(lambda first=first: list(shard.read(first, 1)))  # type: ignore[misc]
-            assert message == f"{path}: its bytes have changed since it was opened"
-    path.write_bytes(content)
-    assert [(images.tolist(), labels.tolist()) for images, labels in shard.read(0, 1)] == before
-
-
 @pytest.mark.parametrize("way", ["ordered", "shuffled"])
-@pytest.mark.parametrize("what", ["flipped", "truncated", "empty", "another"])
+@pytest.mark.parametrize("what", ["flipped", "truncated", "empty", "gone"])
 def test_a_shard_that_changes_after_opening_is_named(folder: Path, way: str, what: str) -> None:
+    """By TFRecord's own checksums, or as there are fewer batches than there should be."""
     found = open_records(folder)
     path = smallest(folder)
     content = path.read_bytes()
     read(found, path, way)
-    flipped = content[:-20] + bytes([content[-20] ^ 1]) + content[-19:]
-    good = [bytes(value.numpy()) for value in tf.data.TFRecordDataset(str(path))]
-    if what == "another":  # of the same length, with right checksums
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for value in reversed(good):
-                writer.write(value)
-        assert path.stat().st_size == len(content)
-    else:
-        path.write_bytes({"flipped": flipped, "truncated": content[:-1], "empty": b""}[what])
+    path.unlink()
+    if what != "gone":
+        flipped = content[:-20] + bytes([content[-20] ^ 1]) + content[-19:]
+        changed = {"flipped": flipped, "truncated": content[:-1], "empty": b""}
+        path.write_bytes(changed[what])
     message = refusal(lambda: read(found, path, way))
-    assert message == (
-        f"{folder}: a shard cannot be read ({path}: its bytes have changed since it was opened); "
-        "run: dvc repro -f tfrecords"
-    )
+    assert message is not None
+    assert message.startswith(f"{path}: not the shard of ")
+    assert message.endswith("run: dvc repro -f tfrecords")
     path.write_bytes(content)
     read(found, path, way)
 
 
-@pytest.mark.parametrize("step", [1, 7])
-def test_a_shard_of_any_other_length_is_refused(folder: Path, step: int) -> None:
+def test_a_shard_of_any_other_length_is_refused(folder: Path) -> None:
     path = smallest(folder)
     content = path.read_bytes()
-    others = [content[:size] for size in range(0, len(content), step)]
+    others = [content[:size] for size in range(len(content))]
     for other in [*others, content + b"\0", content + content]:
         path.write_bytes(other)
-        if step > 1:
-            forge(folder, path)
         with pytest.raises(InputError, match=rf"{path.name}: not the shard of"):
             open_records(folder)
-
-
-def record(image: Any, label: Any, **more: Any) -> bytes:
-    features = {"image": image, "label": label, **more}
-    kept = {name: value for name, value in features.items() if value is not None}
-    example = tf.train.Example(features=tf.train.Features(feature=kept))
-    return bytes(example.SerializeToString(deterministic=True))
-
-
-def of_bytes(*values: bytes) -> Any:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-
-
-def of_numbers(*values: int) -> Any:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-
-
-GOOD = of_bytes(bytes(PIXELS))
-QUICK = reference.example(bytes(PIXELS), 1)
-FORGED = {
-    "a label of no category": record(GOOD, of_numbers(len(CATEGORIES))),
-    "a large label": record(GOOD, of_numbers(2**40)),
-    "a negative label": record(GOOD, of_numbers(-1)),
-    "no label": record(GOOD, None),
-    "an empty label": record(GOOD, of_numbers()),
-    "two labels": record(GOOD, of_numbers(1, 1)),
-    "a label in words": record(GOOD, of_bytes(b"cat")),
-    "a label with a fraction": record(
-        GOOD, tf.train.Feature(float_list=tf.train.FloatList(value=[1.0]))
-    ),
-    "no drawing": record(None, of_numbers(1)),
-    "an empty drawing": record(of_bytes(b""), of_numbers(1)),
-    "a pixel too few": record(of_bytes(bytes(PIXELS - 1)), of_numbers(1)),
-    "a pixel too many": record(of_bytes(bytes(PIXELS + 1)), of_numbers(1)),
-    "two drawings": record(of_bytes(bytes(PIXELS), bytes(PIXELS)), of_numbers(1)),
-    "another feature": record(GOOD, of_numbers(1), more=of_numbers(2)),
-    "another name": record(None, None, imagE=GOOD, labeL=of_numbers(1)),
-    "nothing": b"",
-    "no Example": b"\xff" * len(QUICK),
-    "a label written in two bytes": QUICK[:-1] + bytes([QUICK[-1] | 128]),
-}
-
-
-@pytest.mark.parametrize("kind", FORGED)
-def test_a_record_that_is_no_drawing_is_refused_before_anything_is_trained(
-    folder: Path, kind: str
-) -> None:
-    """With right checksums and digests: in the midst of good records, at the end, and alone."""
-    path = smallest(folder)
-    good = [bytes(value.numpy()) for value in tf.data.TFRecordDataset(str(path))]
-    for place in (0, len(good) // 2, len(good) - 1):
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for number, value in enumerate(good):
-                writer.write(FORGED[kind] if number == place else value)
-        forge(folder, path)
-        with pytest.raises(InputError, match=rf"{path.name}: not the shard of .* \((a|it) "):
-            open_records(folder)
-
-
-def test_a_right_forgery_is_another_data_set_and_nothing_worse(folder: Path) -> None:
-    """So the refusals above are about the records, and not about having been forged."""
-    before = open_records(folder)
-    drawings = everything(before)
-    path = smallest(folder)
-    good = [bytes(value.numpy()) for value in tf.data.TFRecordDataset(str(path))]
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for value in reversed(good):
-            writer.write(value)
-    forge(folder, path)
-    found = open_records(folder)
-    assert found.digest != before.digest
-    assert sorted(everything(found)) == sorted(drawings)
-
-
-@settings(max_examples=60)
-@given(
-    categories=st.integers(2, 20_000),
-    shares=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=30),
-    pixels=st.sampled_from([1, 16, 100, 784]),
-)
-def test_labels_of_any_number_of_categories_are_understood(
-    tmp_path_factory: pytest.TempPathFactory, categories: int, shares: list[float], pixels: int
-) -> None:
-    """Labels of one, two and three bytes, in any order; and one label too far."""
-    path = tmp_path_factory.getbasetemp() / "labels.tfrecord"
-    labels = [int(share * categories) for share in shares] + [categories - 1]
-
-    def write(labels: list[int]) -> None:
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for label in labels:
-                writer.write(reference.example(b"\xff" * pixels, label))
-
-    def check(examples: int) -> Pieces:
-        size = path.stat().st_size
-        shard = Shard(file=path.name, bytes=size, sha256=sha256(path), examples=examples)
-        return open_shard(path, shard, Layout(pixels, categories))
-
-    write(labels)
-    found = list(check(len(labels)).read(0, len(labels)))
-    assert np.concatenate([numbers for _, numbers in found]).tolist() == labels
-    assert all((images == 255).all() and images.shape[1] == pixels for images, _ in found)
-    with pytest.raises(ValueError, match="records"):
-        check(len(labels) + 1)
-    write([*labels, categories])
-    with pytest.raises(ValueError, match=r"label|a record is no drawing"):
-        check(len(labels) + 1)
-
-
-def test_the_head_and_tail_are_tfrecord_s(folder: Path) -> None:
-    """https://www.tensorflow.org/tutorials/load_data/tfrecord: length, checksum, data, checksum."""
-    path = smallest(folder)
-    lengths = [len(value.numpy()) for value in tf.data.TFRecordDataset(str(path))]
-    assert sum(lengths) + len(lengths) * (HEAD.size + TAIL) == path.stat().st_size
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "nothing", "dangling", "loop"])
@@ -350,7 +185,7 @@ def other(make_subset: MakeSubset, tmp_path: Path) -> Path:
     drawings = {name: random_drawings(30, SIDE, seed=99 + len(name)) for name in CATEGORIES}
     made = make_subset(drawings, **{"split.train": 0.5, "split.validation": 0.3, "split.test": 0.2})
     place = tmp_path / "other"
-    write.write(RecordsParams(shard_mebibytes=0.0004, seed=1), made, place)
+    write.write(SMALL, made / "raw", made / "subset", place)
     return place
 
 
@@ -362,14 +197,6 @@ def test_shards_and_manifests_of_two_data_sets_do_not_mix(folder: Path, other: P
     shutil.copy(other / "manifest.json", folder / "manifest.json")
     with pytest.raises(InputError, match=r"\.tfrecord: not the shard of"):
         open_records(folder)
-
-
-def test_a_shard_vanishing_after_it_was_opened_is_named(folder: Path) -> None:
-    found = open_records(folder)
-    path = smallest(folder)
-    path.unlink()
-    with pytest.raises(InputError, match=rf"{folder}: a shard cannot be read \(.*No such"):
-        read(found, path)
 
 
 def test_what_is_no_fault_of_the_shards_stays_what_it_is(folder: Path) -> None:
@@ -451,42 +278,26 @@ def named(message: str, place: Path) -> bool:
     return str(place) in message and message.isprintable() and len(message) < 1500
 
 
-@pytest.mark.parametrize("channels", [True, 1.0, "1", 0, 2, 4, None])
-def test_channels_are_one_or_three(
-    written: Path, tmp_path_factory: pytest.TempPathFactory, channels: object
+@settings(max_examples=60)
+@given(data=st.data(), kind=st.sampled_from(["subset", "records"]))
+def test_any_edit_of_a_manifest_with_a_digest_is_refused(
+    raw: Path,
+    chosen: Path,
+    written: Path,
+    tiny: Params,
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+    kind: str,
 ) -> None:
-    mutant = manifest_of(written)
-    mutant["shape"][2] = channels
-    mutant["digest"] = digest({key: v for key, v in mutant.items() if key != "digest"})
-    place = copied(written, tmp_path_factory, mutant)
-    message = refusal(lambda: open_records(place))
-    assert message is not None
-    assert named(message, place)
-    assert "shape" in message
-
-
-@settings(max_examples=150)
-@given(data=st.data(), fit=st.booleans())
-def test_any_edit_of_the_records_manifest_is_refused_or_harmless(
-    written: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, fit: bool
-) -> None:
-    original = manifest_of(written)
-    mutant = data.draw(mutants(original))
-    if fit and "digest" in mutant:
-        mutant["digest"] = digest({key: v for key, v in mutant.items() if key != "digest"})
-    place = copied(written, tmp_path_factory, mutant)
-    if message := refusal(lambda: open_records(place)):
+    folder = {"subset": chosen, "records": written}[kind]
+    mutant = data.draw(mutants(manifest_of(folder)))
+    place = copied(folder, tmp_path_factory, mutant)
+    message = refusal(lambda: opened(kind, place, tiny, raw))
+    same = json.dumps(mutant, sort_keys=True) == json.dumps(manifest_of(folder), sort_keys=True)
+    assert message is None if same else message is not None
+    if message is not None:
         assert named(message, place)
-        return
-    found = open_records(place)
-    assert fit or mutant == original
-    # What does open is of the same drawings: names and licences are all that may differ.
-    assert everything(found) == everything(open_records(written))
-    assert found.shape == (SIDE, SIDE, 1)
-    assert len(set(found.categories)) == len(CATEGORIES)
-    assert all(found.examples(split) == original["splits"][split]["examples"] for split in SPLITS)
-    assert isinstance(found.manifest["synthetic"], bool)
-    assert all(type(found.manifest[k]) is str for k in ("source", "licence", "attribution"))
+        assert not (place / "made").exists()
 
 
 def tree(place: Path) -> dict[str, bytes]:
@@ -504,7 +315,7 @@ def said(place: Path, *, made: Path) -> None:
     assert all(type(found[name]) is str for name in ("source", "licence", "attribution"))
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_edit_of_the_raw_manifest_is_refused_or_harmless(
     raw: Path,
@@ -522,28 +333,6 @@ def test_any_edit_of_the_raw_manifest_is_refused_or_harmless(
         return
     assert tree(made) == tree(chosen)
     said(made, made=place)
-
-
-@settings(max_examples=100)
-@given(data=st.data())
-def test_any_edit_of_the_subset_manifest_is_refused_or_harmless(
-    chosen: Path, written: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
-    original = manifest_of(chosen)
-    mutant = data.draw(mutants(original))
-    place = copied(chosen, tmp_path_factory, mutant)
-    made = tmp_path_factory.getbasetemp() / "made of subset"
-    shutil.rmtree(made, ignore_errors=True)
-    if message := refusal(
-        lambda: write.write(RecordsParams(shard_mebibytes=0.0004, seed=1), place, made)
-    ):
-        assert named(message, place)
-        assert not made.exists()
-        return
-    said(made, made=place)
-    if mutant["categories"] == original["categories"]:
-        assert tree(made) == tree(written)
-    open_records(made)
 
 
 @pytest.mark.parametrize(
@@ -572,12 +361,12 @@ def test_a_manifest_that_is_no_manifest_is_named(
     assert len(str(caught.value)) < 1500
 
 
-def opened(kind: str, folder: Path, tiny: Params) -> object:
+def opened(kind: str, folder: Path, tiny: Params, raw: Path = Path("raw")) -> object:
     place = folder / "made"
     if kind == "raw":
         return subset.preprocess(tiny, folder, place)
     if kind == "subset":
-        return write.write(tiny.records, folder, place)
+        return write.write(tiny.records, raw, folder, place)
     return open_records(folder)
 
 

@@ -1,11 +1,11 @@
-"""The raw folder: read in chunks; whatever is not what was fetched is named."""
+"""The raw folder: images are read by row; whatever is not what was fetched is named."""
 
 from __future__ import annotations
 
 import io
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ from quickspine.files import sha256
 from quickspine.parallel import GivenUpError
 from quickspine.sources.storage import npy
 from quickspine.sources.storage import raw as module
-from quickspine.sources.storage.drawings import Drawings
-from quickspine.sources.storage.raw import Raw, RawFile
+from quickspine.sources.storage.raw import PixelFile, Raw
 from tests.unit.dataset.conftest import MakeRaw, random_drawings
 
 CATEGORIES = ("cat", "ice cream")
@@ -43,24 +42,24 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps(manifest))
 
 
-def pixels(raw: Raw, label: int) -> RawFile:
-    file = raw.files[label]
-    assert isinstance(file, RawFile)
-    return file
-
-
-@pytest.mark.parametrize("limit", [0, 1, 7, 8, 30, 1000])
-def test_the_first_drawings_come_in_chunks(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+@pytest.mark.parametrize("together", [1, 7, 256])
+@pytest.mark.parametrize("rows", [[], [0], [29], range(30), range(3, 8), [2, 3, 11, 29]])
+def test_images_are_read_by_their_rows(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, rows: Sequence[int], together: int
 ) -> None:
-    monkeypatch.setattr(module, "CHUNK", 7)
-    raw = Raw(folder, CATEGORIES)
-    raw.files[1].check(WAITED_FOR)
-    chunks = [chunk.copy() for chunk in pixels(raw, 1).chunks(stop=limit)]
-    expected = np.load(folder / "ice cream.npy")[:limit]
-    assert all(0 < len(chunk) <= 7 for chunk in chunks)
-    assert not any(isinstance(chunk, np.memmap) for chunk in pixels(raw, 1).chunks(stop=limit))
-    np.testing.assert_array_equal(np.concatenate([expected[:0], *chunks]), expected)
+    """Also where those between them are read too, and where they lie far apart."""
+    monkeypatch.setattr(module, "TOGETHER", together)
+    file = Raw(folder, CATEGORIES).files[1]
+    expected = [row.tobytes() for row in np.load(folder / "ice cream.npy")[list(rows)]]
+    for between in (0, 1, 100):
+        monkeypatch.setattr(module, "BETWEEN", between)
+        assert list(file.read(rows, WAITED_FOR)) == expected
+
+
+def test_a_row_behind_the_end_is_named(folder: Path) -> None:
+    file = Raw(folder, CATEGORIES).files[0]
+    with pytest.raises(InputError, match=r"cat\.npy: it became shorter .*run: dvc repro -f fetch"):
+        list(file.read([3, 30], WAITED_FOR))
 
 
 def test_a_header_that_counts_otherwise_than_the_manifest_is_named(tmp_path: Path) -> None:
@@ -68,12 +67,12 @@ def test_a_header_that_counts_otherwise_than_the_manifest_is_named(tmp_path: Pat
     path = tmp_path / "cat.npy"
     path.write_bytes(npy.header(5) + bytes(6 * npy.ROW))
     with pytest.raises(InputError, match="5 drawings, where the manifest says 6"):
-        Drawings(path, 6, npy.ROW, "fetch")
+        list(PixelFile("cat", path, 6, "", None, npy.ROW).read([0], WAITED_FOR))
 
 
 def test_categories_are_taken_in_the_order_asked_for(folder: Path) -> None:
     raw = Raw(folder, ("ice cream", "cat"))
-    np.testing.assert_array_equal(next(pixels(raw, 1).chunks()), np.load(folder / "cat.npy"))
+    assert next(raw.files[1].read([0], WAITED_FOR)) == np.load(folder / "cat.npy")[0].tobytes()
     assert (raw.rows, raw.shape) == ([30, 30], (8, 8, 1))
     assert raw.facts["attribution"] == "nobody"
 
@@ -83,19 +82,14 @@ def test_a_category_that_was_not_fetched_is_named(folder: Path) -> None:
         Raw(folder, ("cat", "dog"))
 
 
-@pytest.mark.parametrize(("start", "stop"), [(0, 8), (3, 4), (7, 30), (29, 30), (30, 30), (20, 99)])
-def test_drawings_from_the_middle(folder: Path, start: int, stop: int) -> None:
-    chunks = [chunk.copy() for chunk in pixels(Raw(folder, CATEGORIES), 0).chunks(start, stop, 7)]
-    expected = np.load(folder / "cat.npy")[start:stop]
-    assert [len(chunk) for chunk in chunks[:-1]] == [7] * (len(chunks) - 1)
-    np.testing.assert_array_equal(np.concatenate([expected[:0], *chunks]), expected)
-
-
 def test_a_check_that_nobody_waits_for_ends(folder: Path) -> None:
     stop = threading.Event()
     stop.set()
+    file = Raw(folder, CATEGORIES).files[0]
     with pytest.raises(GivenUpError):
-        Raw(folder, CATEGORIES).files[0].check(stop)
+        file.check(stop)
+    with pytest.raises(GivenUpError):
+        list(file.read([0], stop))
 
 
 def saved(values: NDArray[Any]) -> bytes:
@@ -152,7 +146,7 @@ def test_a_file_whose_digest_was_edited_too_is_named(folder: Path, content: byte
     with pytest.raises(InputError, match=r"cat\.npy: .*run: dvc repro -f fetch"):
         check(raw)
     with pytest.raises(InputError, match=r"cat\.npy: "):
-        next(pixels(raw, 0).chunks(stop=10))
+        next(raw.files[0].read(range(10), WAITED_FOR))
 
 
 @pytest.mark.parametrize(

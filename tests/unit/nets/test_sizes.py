@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quickspine.errors import InputError
-from quickspine.nets.backbones import sizes
+from quickspine.nets import sizes
 from quickspine.params import Backbone, Params
 
 SMALLEST = {
@@ -109,6 +109,6 @@ def test_what_fits_is_let_through(
 
 
 def test_checking_needs_no_tensorflow() -> None:
-    code = "import sys, quickspine.nets.backbones.sizes; print('keras' in sys.modules)"
+    code = "import sys, quickspine.nets.sizes; print('keras' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (answer.stdout, answer.returncode) == ("False\n", 0), answer.stderr

@@ -14,10 +14,10 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from quickspine.dataset import SPLITS
+from quickspine.dataset.prepare.subset import preprocess
 from quickspine.dataset.records import write as written
 from quickspine.dataset.records.reader import RecordSet, open_records
-from quickspine.files import digest, sha256, write_json
+from quickspine.files import sha256, write_json
 from quickspine.params import Params
 from quickspine.training import devices, scratch
 from quickspine.training.devices import Device
@@ -46,36 +46,26 @@ def cpu() -> Device:
 def records(tmp_path_factory: pytest.TempPathFactory, params: Params) -> RecordSet:
     """Drawings that a network can learn: noise, with a bright bar that tells the category."""
     folder = tmp_path_factory.mktemp("tiny")
+    (folder / "raw").mkdir()
     random = np.random.default_rng(0)
-    for split in SPLITS:
-        (folder / "subset" / split).mkdir(parents=True)
-        for label in range(len(CATEGORIES)):
-            drawings = random.integers(0, 60, (DRAWINGS[split], SIDE, SIDE), np.uint8)
-            drawings[:, 5 * label : 5 * label + 3, 2:14] += 150
-            path = folder / "subset" / split / f"{label:05d}.npy"
-            np.save(path, drawings.reshape(-1, SIDE * SIDE))
-    manifest = {
-        "source": "made up",
-        "synthetic": True,
-        "licence": "none",
-        "attribution": "none",
-        "shape": [SIDE, SIDE, 1],
-        "encoding": "raw",
-        "categories": list(CATEGORIES),
-        "splits": {
-            split: {
-                "drawings": DRAWINGS[split] * len(CATEGORIES),
-                "categories": dict.fromkeys(CATEGORIES, DRAWINGS[split]),
-                "sha256": digest(
-                    [sha256(path) for path in sorted((folder / "subset" / split).glob("*.npy"))]
-                ),
-            }
-            for split in SPLITS
-        },
-    }
-    write_json(folder / "subset" / "manifest.json", manifest)
+    entries = []
+    for label, category in enumerate(CATEGORIES):
+        rows = sum(DRAWINGS.values())
+        drawings = random.integers(0, 60, (rows, SIDE, SIDE), np.uint8)
+        drawings[:, 5 * label : 5 * label + 3, 2:14] += 150
+        path = folder / "raw" / f"{category}.npy"
+        np.save(path, drawings.reshape(-1, SIDE * SIDE))
+        facts = {"category": category, "file": path.name, "rows": rows, "sha256": sha256(path)}
+        entries.append({**facts, "splits": DRAWINGS})
+    manifest = {"source": "made up", "synthetic": True, "licence": "none", "attribution": "none"}
+    manifest |= {"shape": [SIDE, SIDE, 1], "encoding": "raw", "categories": entries}
+    write_json(folder / "raw" / "manifest.json", manifest)
+    chosen = {"categories": CATEGORIES, "drawings_per_category": DRAWINGS["test"]}
+    data = params.data.model_copy(update=chosen)
     small = params.records.model_copy(update={"shard_mebibytes": 0.005})  # several shards
-    written.write(small, folder / "subset", folder / "records")
+    params = params.model_copy(update={"data": data})
+    preprocess(params, folder / "raw", folder / "subset")
+    written.write(small, folder / "raw", folder / "subset", folder / "records")
     return open_records(folder / "records")
 
 

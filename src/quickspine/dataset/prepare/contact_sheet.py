@@ -1,8 +1,9 @@
-"""A contact sheet: rows of drawings, each row labelled with its category, as one PNG."""
+"""A contact sheet: rows of images, each row labelled with its category, as one PNG."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Iterable, Mapping
 from math import isqrt
 from pathlib import Path
 
@@ -78,3 +79,12 @@ def _tiles(name: str, bitmaps: NDArray[np.uint8], columns: int) -> NDArray[np.ui
             f"Received: {bitmaps.dtype} {list(bitmaps.shape)}"
         )
     return bitmaps[:columns] if colours else bitmaps[:columns].reshape(-1, *bitmaps.shape[1:3])
+
+
+def thumbnails(contents: Iterable[bytes], side: int) -> NDArray[np.uint8]:
+    """Image files squeezed to squares, as training squeezes them: uint8 [n, side, side, 3]."""
+    found = []
+    for content in contents:
+        with Image.open(io.BytesIO(content)) as picture:
+            found.append(np.asarray(picture.convert("RGB").resize((side, side))))
+    return np.stack(found) if found else np.empty((0, side, side, 3), np.uint8)

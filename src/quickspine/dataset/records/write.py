@@ -1,9 +1,14 @@
-"""Write the splits as TFRecord shards, shuffled over the whole split."""
+"""Write the splits as TFRecord shards, shuffled over the whole split.
+
+One permutation of a split is cut into shards. The images of a few shards at a time are read from
+data/raw in the order of the files, and written in that of the permutation. Memory: 16 bytes an
+image for the permutation, and `ROOM` for images.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,249 +17,133 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quickspine.dataset import SPLITS
-from quickspine.dataset.records import picture_records
-from quickspine.dataset.records.flushing import Flushing
-from quickspine.dataset.records.framing import framed, record_bytes
+from quickspine.dataset.prepare.table import NAME, read_split
 from quickspine.dataset.records.seeds import derive
-from quickspine.dataset.records.shard_buffer import Pile
+from quickspine.dataset.records.tfrecord import record
 from quickspine.errors import InputError
-from quickspine.files import digest, read_json, whole_folder, write_json
-from quickspine.parallel import Stop, by_threads, cores, go_on
-from quickspine.params import Records
-from quickspine.sources.storage.drawings import Drawings
-from quickspine.sources.storage.manifest import FACTS, PICTURES, facts_of, pixels_of
+from quickspine.files import digest, read_manifest, sha256, whole_folder, write_manifest
+from quickspine.parallel import Stop, by_threads, cores
+from quickspine.params import SPLITS, Records
+from quickspine.sources.storage.manifest import PICTURES, pixels_of
+from quickspine.sources.storage.raw import CategoryFile, Raw
 from quickspine.space import need_space
 
-CHUNK = 2048  # drawings framed at once, so few that they stay in the processor's cache
-ROOM = 256 << 20  # bytes that all threads together may have in drawings that are being dealt
-A_SHARD = 64  # drawings that a thread deals to a shard at once, where `ROOM` allows
-DEALT = 8192  # drawings that it deals at once at least
-PACKED_FROM = 100_000  # drawings: with fewer, to compile takes longer than it saves
-
-Make = Callable[[NDArray[Any], NDArray[np.int64]], bytes | memoryview]  # records, of rows of a pile
+ROOM = 128 << 20  # bytes of images that all threads together hold; one shard each at least
+PIECE = 1024  # records written at once
+FRAMING = 100  # bytes of a picture's record besides the picture, at most
 
 
-def write(params: Records, subset: Path, place: Path, workers: int | None = None) -> dict[str, Any]:
+def write(
+    params: Records, raw_folder: Path, subset: Path, place: Path, workers: int | None = None
+) -> dict[str, Any]:
     """Write `place`: `<split>-00000-of-0000N.tfrecord` and `manifest.json`, whole or not at all.
-
-    Each drawing is dealt to a random shard, and each shard is shuffled by itself: together a
-    uniform shuffle of the split, in the memory of one shard a thread.
 
     Args:
         params: size of a shard, seed of the shuffle.
-        subset: what preprocess made.
+        raw_folder: what fetch made.
+        subset: what preprocess made of it.
         place: the records' folder.
-        workers: threads; as many as there are cores, and as memory allows, by default.
+        workers: threads; as many as there are cores by default.
 
     Returns:
         The manifest; its `digest` names the data in MLflow.
 
     Raises:
-        InputError: if the subset is damaged.
+        InputError: if raw folder or subset is damaged, or they do not belong together.
         NoSpaceError: if the disk has no room for it, before anything is written.
     """
-    source = _source(subset / "manifest.json")
-    pictures = source["encoding"] == PICTURES
-    write_split = picture_records.write_split if pictures else _write_split
-    if pictures:
-        picture_records.check_space(subset, place)
-    else:
-        _check_space(source, place)
+    path = subset / "manifest.json"
+    source = read_manifest(path, "preprocess")
+    raw = Raw(raw_folder, tuple(source["categories"]))
+    if digest(raw.manifest) != source["raw"]:
+        raise InputError(f"{path}: made of other images than {raw_folder} holds; run: dvc repro")
+    table = subset / NAME
+    if not table.is_file() or sha256(table) != source["images"]["sha256"]:
+        raise InputError(f"{table}: missing or damaged; run: dvc repro -f preprocess")
+    size = _record_bytes(raw)
+    total = sum(source["splits"][split]["drawings"] for split in SPLITS)
+    need_space(place, total * size, "lower data.drawings_per_category")
     with whole_folder(place) as folder:
+        with closing(by_threads(CategoryFile.check, raw.files, workers)) as checked:
+            for _ in checked:
+                pass
         splits = {}
-        with Flushing() as flushing:
-            for split in SPLITS:
-                shards = write_split(params, subset, folder, split, source, workers, flushing)
-                splits[split] = {"examples": sum(s["examples"] for s in shards), "shards": shards}
+        for split in SPLITS:
+            shards = _write_split(params, raw, table, folder, split, size, workers or cores())
+            splits[split] = {"examples": sum(s["examples"] for s in shards), "shards": shards}
+        raw.check_unchanged()
         manifest = {
-            **{name: source[name] for name in FACTS if name not in ("shape", "encoding")},
+            **{name: source[name] for name in ("source", "synthetic", "licence", "attribution")},
             "categories": source["categories"],
             "shape": source["shape"],
             "splits": splits,
         }
-        if pictures:
+        if raw.has_pictures:
             manifest["encoding"] = PICTURES
-        manifest["digest"] = digest(manifest)
-        write_json(folder / "manifest.json", manifest)
-    return manifest
+        return write_manifest(folder / "manifest.json", manifest)
 
 
-def _source(path: Path) -> dict[str, Any]:
-    """What preprocess made, with everything in it that is needed here."""
-    source: dict[str, Any] = read_json(path, "preprocess")
-    try:
-        facts_of(source)
-        for split in SPLITS:
-            counts = source["splits"][split]["categories"]
-            total = sum(counts[category] for category in source["categories"])
-            _ = str(source["splits"][split]["sha256"])
-            if source["splits"][split]["drawings"] != total:
-                raise ValueError(f"the categories of {split} do not sum to its drawings")
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: damaged ({error!r:.200}); run: dvc repro -f preprocess"
-        ) from None
-    return source
+def _record_bytes(raw: Raw) -> int:
+    """Bytes of a record, on average."""
+    if raw.has_pictures:
+        size = sum(file.path.stat().st_size for file in raw.files if file.path.exists())
+        return size // max(1, sum(raw.rows)) + FRAMING
+    return len(record(bytes(pixels_of(raw.manifest)), len(raw.files) - 1))
 
 
-def _check_space(source: dict[str, Any], place: Path) -> None:
-    """A drawing takes a record; before that, as many bytes in the pile it is dealt to.
+@dataclass(frozen=True)
+class _Shards:
+    """Shards to write: names, and images by number, where file follows file."""
 
-    A shard is read and cut off the pile before it is written: both are never there at once.
-    """
-    total = sum(int(source["splits"][split]["drawings"]) for split in SPLITS)
-    need_space(place, total * _record(source), "lower data.drawings_per_category")
-
-
-def _record(source: dict[str, Any]) -> int:
-    """Bytes of a record at most: pixels, label and framing."""
-    return record_bytes(pixels_of(source), len(source["categories"]) - 1)
+    folder: Path
+    names: list[str]
+    numbers: list[NDArray[np.int64]]
+    files: list[CategoryFile]
+    starts: NDArray[np.int64]  # the number of each file's first image
 
 
 def _write_split(
-    params: Records,
-    subset: Path,
-    folder: Path,
-    split: str,
-    source: dict[str, Any],
-    workers: int | None,
-    flushing: Flushing,
+    params: Records, raw: Raw, table: Path, folder: Path, split: str, size: int, workers: int
 ) -> list[dict[str, Any]]:
-    total, size = int(source["splits"][split]["drawings"]), _record(source)
-    count = max(1, min(total, round(total * size / (params.shard_mebibytes * 2**20))))
-    workers = workers or max(1, min(cores(), ROOM // (max(1, -(-total // count)) * size)))
-    deal = _Deal(params.seed, subset / split, split, count, source)
-    shards, make = {}, _way(source)
-    with Pile(folder / f"dealt-{split}", deal.pixels, deal.sizes()) as pile:
-        _deal(deal, pile, workers)
-        taking = (_Shard(params.seed, split, count, folder, pile, make) for _ in range(count))
-        with closing(by_threads(_write_shard, taking, workers)) as written:
-            for number, shard in written:
-                shards[number] = shard
-                flushing.add(folder / shard["file"])
-    return [shards[number] for number in range(count)]
+    labels, rows = read_split(table, split)
+    starts = np.cumsum([0, *raw.rows])
+    shuffle = np.random.default_rng(derive(params.seed, "shuffle", split))
+    numbers = shuffle.permutation(starts[labels] + rows)
+    del labels, rows
+    count = max(1, min(len(numbers), round(len(numbers) * size / (params.shard_mebibytes * 2**20))))
+    at_once = max(1, ROOM * count // (workers * max(1, len(numbers)) * size))
+    shards = np.array_split(numbers, count)
+    names = [f"{split}-{number:05d}-of-{count:05d}.tfrecord" for number in range(count)]
+
+    def jobs() -> Iterator[_Shards]:
+        for first in range(0, count, at_once):
+            own = slice(first, first + at_once)
+            yield _Shards(folder, names[own], shards[own], raw.files, starts)
+
+    with closing(by_threads(_write_shards, jobs(), workers)) as written:
+        return [entry for entries in written for entry in entries]
 
 
-@dataclass(frozen=True)
-class _Deal:
-    """Which shard each drawing of a split is dealt to: a function of the seed and its place."""
-
-    seed: int
-    folder: Path
-    split: str
-    count: int  # shards
-    source: dict[str, Any]
-
-    @property
-    def pixels(self) -> int:
-        return pixels_of(self.source)
-
-    def rows(self, category: str) -> int:
-        """Drawings of a category."""
-        return int(self.source["splits"][self.split]["categories"][category])
-
-    def shards(self, category: str, size: int) -> Iterator[NDArray[Any]]:
-        """The shard of each drawing of a category, `size` at a time; the same for any `size`."""
-        random = np.random.default_rng(derive(self.seed, "deal", self.split, category))
-        narrow = np.min_scalar_type(self.count)  # 16 bits are sorted ten times faster than 64
-        for start in range(0, self.rows(category), size):
-            drawn = random.integers(self.count, size=min(size, self.rows(category) - start))
-            yield drawn.astype(narrow)
-
-    def sizes(self, category: str | None = None) -> NDArray[np.int64]:
-        """Drawings dealt to each shard, of a category or of all, int64 [count]."""
-        found = np.zeros(self.count, np.int64)
-        for name in self.source["categories"] if category is None else [category]:
-            for shards in self.shards(name, DEALT):
-                found += np.bincount(shards, minlength=self.count)
-        return found
-
-
-@dataclass(frozen=True)
-class _Category:
-    """A category to deal: `following` is the row that its first drawing in each shard takes."""
-
-    deal: _Deal
-    label: int
-    pile: Pile
-    following: NDArray[np.int64]
-    at_once: int  # drawings
-
-
-def _deal(deal: _Deal, pile: Pile, workers: int) -> None:
-    """Deal all categories, after one another in each shard; hash what is dealt.
-
-    Raises:
-        InputError: if it is not what preprocess wrote.
-    """
-    room = ROOM // (2 * workers * pile.row.itemsize)
-    at_once = max(DEALT, min(room, A_SHARD * deal.count))
-
-    def jobs() -> Iterator[_Category]:
-        following = pile.starts[:-1].copy()
-        for label, category in enumerate(deal.source["categories"]):
-            yield _Category(deal, label, pile, following.copy(), at_once)
-            following += deal.sizes(category)
-
-    with closing(by_threads(_deal_category, jobs(), workers)) as sums:
-        if digest(list(sums)) != deal.source["splits"][deal.split]["sha256"]:
-            raise InputError(
-                f"{deal.folder}: not the drawings that were written; run: dvc repro -f preprocess"
-            )
-
-
-def _deal_category(job: _Category, stop: Stop) -> str:
-    """Deal the drawings of a category; return the sha256 of their file."""
-    deal, name = job.deal, job.deal.source["categories"][job.label]
-    path = deal.folder / f"{job.label:05d}.npy"
-    file = Drawings(path, deal.rows(name), deal.pixels, "preprocess")
-    hasher = hashlib.sha256(file.header())
-    chunks = file.chunks(job.at_once)
-    for drawings, shards in zip(chunks, deal.shards(name, job.at_once), strict=True):
-        go_on(stop)
-        hasher.update(drawings.data)
-        job.pile.deal(job.label, drawings, shards, job.following)
-    return hasher.hexdigest()
-
-
-@dataclass(frozen=True)
-class _Shard:
-    """A shard to write: the next one of the pile, whichever that is."""
-
-    seed: int
-    split: str
-    count: int
-    folder: Path
-    pile: Pile
-    make: Make
-
-
-def _way(source: dict[str, Any]) -> Make:
-    """How to make records of so many drawings."""
-    if sum(int(source["splits"][split]["drawings"]) for split in SPLITS) >= PACKED_FROM:
-        from quickspine.dataset.records import (
-            packing,  # the compiler is not loaded where it does not pay
-        )
-
-        if packing.can_pack():
-            return packing.packed
-    return lambda rows, chosen: framed(rows["pixels"][chosen], rows["label"][chosen])
-
-
-def _write_shard(job: _Shard, stop: Stop) -> tuple[int, dict[str, Any]]:
-    """Shuffle a shard and write it; return its number and its entry in the manifest."""
-    number, rows = job.pile.take()
-    random = np.random.default_rng(derive(job.seed, "shard", job.split, number))
-    order = random.permutation(len(rows))
-    name = f"{job.split}-{number:05d}-of-{job.count:05d}.tfrecord"
-    hasher, size = hashlib.sha256(), 0
-    with (job.folder / name).open("wb") as file:
-        for start in range(0, len(rows), CHUNK):
-            go_on(stop)
-            chosen = order[start : start + CHUNK]
-            records = job.make(rows, chosen)
-            hasher.update(records)
-            size += file.write(records)
-    entry = {"file": name, "examples": len(rows), "bytes": size, "sha256": hasher.hexdigest()}
-    return number, entry
+def _write_shards(job: _Shards, stop: Stop) -> list[dict[str, Any]]:
+    """Write some shards; return their entries in the manifest."""
+    numbers = np.concatenate(job.numbers)
+    order = np.argsort(numbers)
+    edges = np.searchsorted(numbers[order], job.starts)
+    records = [b""] * len(numbers)
+    for label, file in enumerate(job.files):
+        places = order[edges[label] : edges[label + 1]]
+        contents = file.read((numbers[places] - job.starts[label]).tolist(), stop)
+        for position, image in zip(places.tolist(), contents, strict=True):
+            records[position] = record(image, label)
+    entries, first = [], 0
+    for name, own in zip(job.names, job.numbers, strict=True):
+        hasher, size, end = hashlib.sha256(), 0, first + len(own)
+        with (job.folder / name).open("wb") as file_out:
+            for start in range(first, end, PIECE):
+                piece = b"".join(records[start : min(start + PIECE, end)])
+                hasher.update(piece)
+                size += file_out.write(piece)
+        facts = {"file": name, "examples": len(own), "bytes": size}
+        entries.append({**facts, "sha256": hasher.hexdigest()})
+        first = end
+    return entries

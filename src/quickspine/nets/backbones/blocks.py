@@ -9,7 +9,7 @@ import keras
 from quickspine.dataset.records.seeds import derive
 from quickspine.nets.backbones.layers.initialisation import convolution
 from quickspine.nets.backbones.layers.normalisation import FusedBatchNormalization
-from quickspine.nets.backbones.sizes import smallest_side
+from quickspine.nets.sizes import smallest_side
 
 
 class Layers:

@@ -6,13 +6,12 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from quickspine.dataset import SPLITS
+from quickspine.params import SPLITS
 
 MAX_SIDE = 4096  # pixels
 MAX_TEXT = 1000  # characters of a licence
 FACTS = ("source", "synthetic", "licence", "attribution", "shape", "encoding")
 RAW, PICTURES = "raw", "pictures"  # encodings: pixels, or files as they came
-ENDINGS = {RAW: ".npy", PICTURES: ".zip"}
 
 
 def facts_of(manifest: dict[str, Any]) -> dict[str, Any]:

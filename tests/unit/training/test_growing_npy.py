@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickspine.dataset.prepare.npy import GrowingNpy
+from quickspine.training.growing_npy import GrowingNpy
 
 
 @given(
