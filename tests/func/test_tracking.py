@@ -9,8 +9,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped] # ships no types
@@ -28,17 +27,11 @@ from tests.func.tracked import (
     only_run,
     python,
     runs,
+    wait_for,
     work,
 )
 
 delivered_here = pytest.mark.usefixtures("delivered_here")
-
-
-def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 # What a run holds
@@ -121,6 +114,7 @@ def test_a_run_holds_where_it_comes_from_and_how_it_went(
     assert json.loads((artifacts / "environment.json").read_text())["packages"]["mlflow"]
 
 
+@pytest.mark.slow
 def test_system_metrics_are_sampled_and_the_first_is_a_real_one(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

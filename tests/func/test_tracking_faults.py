@@ -19,8 +19,9 @@ import psutil  # type: ignore[import-untyped] # ships no types
 import pytest
 
 from quickspine.tracking import tracked_run
+from quickspine.tracking.delivery import deliver_killed
 from quickspine.tracking.journal import Journal, claim
-from quickspine.tracking.sync import sync
+from quickspine.tracking.sync import main, sync
 from tests.func.tracked import (
     PARAMS,
     DeliveredHere,
@@ -36,6 +37,7 @@ from tests.func.tracked import (
     only_run,
     python,
     runs,
+    wait_for,
     work,
 )
 from tests.func.tracking_server import door
@@ -54,13 +56,6 @@ def one_warning(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     for word in words:
         assert word in captured.err
     return captured.err
-
-
-def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 # Every call to the store
@@ -208,15 +203,14 @@ def test_a_store_locked_for_a_while_is_waited_for(
     assert journals(project) == []
 
 
-@pytest.mark.parametrize("gone", ["mlruns/mlflow.db", "mlruns"])
 def test_a_store_deleted_on_the_way_costs_nothing(
-    gone: str, project: Path, capsys: pytest.CaptureFixture[str]
+    project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with tracked_run(configured(), stage="train", sections=["train"], head="spinal") as run:
         run.log_epoch(0, {"loss": 1.0})
         wait_for(runs)
         before = only_run().info.run_id
-        shutil.rmtree(gone) if Path(gone).is_dir() else Path(gone).unlink()
+        shutil.rmtree("mlruns")
         for epoch in range(1, 3):
             run.log_epoch(epoch, {"loss": 1.0 / (1 + epoch)})
         (project / "model.keras").write_bytes(b"a model")
@@ -487,15 +481,14 @@ def test_runs_of_another_host_wait_for_it_until_they_tell_their_end(
     begin = {"name": "train", "params": {}, "tags": tags, "experiment": "quickspine"}
     journal = Journal(project, begin)
     journal.close()
-    with tracked_run(configured(), stage="evaluate"):  # whose relay closes killed runs
-        pass
+    deliver_killed(configured().tracking, project)  # as each relay does when it starts
+    assert runs() == []
     assert sync(configured().tracking) == 1
     assert "on another" in capsys.readouterr().out
     with (journal.folder / "journal.jsonl").open("a") as file:
         file.write(json.dumps({"kind": "end", "time_ms": 2**41, "status": "FINISHED"}) + "\n")
     assert sync(configured().tracking) == 0
-    (found,) = (run for run in runs() if run.data.tags["host"] == "another")
-    assert found.info.status == "FINISHED"
+    assert (only_run().info.status, only_run().data.tags["host"]) == ("FINISHED", "another")
 
 
 @never_delivered
@@ -543,14 +536,21 @@ def test_the_next_run_tells_how_many_wait(
     assert len(journals(project)) == 2  # others' are not its business
 
 
+def ended(capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:
+    """Exit code and output of `make sync` with other.yaml."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        main(["--params", "other.yaml"])
+    return caught.value.code, "".join(capsys.readouterr())
+
+
 @never_delivered
-def test_system_exit_codes_and_words(empty: Path) -> None:
-    nothing = run_sync(empty)
-    assert nothing.communicate() == ("sync: nothing waits to be recorded\n", "")
-    assert nothing.returncode == 0
+def test_exit_codes_and_words_of_sync(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = PARAMS.read_text()
+    (empty / "other.yaml").write_text(text)
+    assert ended(capsys) == (0, "sync: nothing waits to be recorded\n")
     assert not (empty / "mlruns").exists()
     work(configured(), empty)
-    text = PARAMS.read_text()
     before, section = text.split("\ntracking:\n")
     off = section.replace("  enabled: true", "  enabled: false")
     for changed, code, words in [
@@ -559,11 +559,8 @@ def test_system_exit_codes_and_words(empty: Path) -> None:
     ]:
         assert changed != text
         (empty / "other.yaml").write_text(changed)
-        child = run_sync(empty, "--params", "other.yaml")
-        out, err = child.communicate(timeout=60)
-        assert child.returncode == code, out + err
-        assert words in out + err
-        assert "Traceback" not in err
+        found, said = ended(capsys)
+        assert (found, words in said) == (code, True), said
     with door() as server:
         server.fault = "hang"
         text = text.replace("  uri: null", f"  uri: {server.url}")

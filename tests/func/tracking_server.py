@@ -22,9 +22,7 @@ class Door(http.server.ThreadingHTTPServer):
     """Passes requests on, as long as its `fault` is None.
 
     Attributes:
-        fault: "hang" (never an answer), "404", "500", "slow" (3 s each, then passed on), "late"
-            (passed on, but the answer comes after the client gave up), or None.
-        after: faults begin after that many further requests.
+        fault: "hang" (never an answer), "404", "500", "slow" (3 s each, then passed on), or None.
         only: faults are for paths that hold one of these words; empty: for all.
         seen: requests, as method and path.
     """
@@ -36,11 +34,9 @@ class Door(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.behind = behind
         self.fault: str | None = None
-        self.after = 0
         self.only: tuple[str, ...] = ()
         self.seen: list[str] = []
         self.closing = threading.Event()
-        self.counting = threading.Lock()
 
     @property
     def url(self) -> str:
@@ -59,9 +55,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         door = self.server
-        with door.counting:
-            door.seen.append(f"{self.command} {self.path}")
-            door.after, fault = door.after - 1, door.fault if door.after <= 0 else None
+        door.seen.append(f"{self.command} {self.path}")
+        fault = door.fault
         if door.only and not any(word in self.path for word in door.only):
             fault = None
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -72,10 +67,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             if fault == "slow":
                 door.closing.wait(3)
-            answer = self._pass_on(body)
-            if fault == "late":
-                door.closing.wait(2)
-            self._answer(*answer)
+            self._answer(*self._pass_on(body))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any  # noqa: N815 - their names
 

@@ -48,7 +48,7 @@ def gpus() -> list[str]:
 
 
 def git_facts(folder: Path | None = None) -> dict[str, str]:
-    """Tags `git_commit` and `dirty` ("true" where tracked files below the folder differ from it).
+    """Tags `git_commit` and `dirty` ("true" where tracked files below the folder were changed).
 
     Empty without git, without a repository, and before its first commit.
 

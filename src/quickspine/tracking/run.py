@@ -151,7 +151,7 @@ class TrackedRun:
         self._put(
             "keep environment.json",
             "text",
-            lambda: {"file": "environment.json", "text": json.dumps(environment(), indent=2)},
+            lambda _: {"file": "environment.json", "text": json.dumps(environment(), indent=2)},
         )
 
     def log_dataset(
@@ -159,7 +159,7 @@ class TrackedRun:
     ) -> None:
         """Show a data set, its digest and facts about it with the run."""
         entry = {"name": name, "digest": digest, "facts": facts, "context": context}
-        self._put("keep the data set", "dataset", lambda: entry)
+        self._put("keep the data set", "dataset", lambda _: entry)
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float | None]) -> None:
         """Log the metrics of an epoch (its number is the step); None values are left out."""
@@ -168,7 +168,7 @@ class TrackedRun:
     def log_metrics(self, metrics: Mapping[str, float | None], step: int = 0) -> None:
         """Log metrics; to the logged model too, once there is one. None values are left out."""
 
-        def entry() -> Entry:
+        def entry(_: Journal) -> Entry:
             values = {name: float(v) for name, v in metrics.items() if v is not None}
             return {"values": values, "step": int(step), "of_model": self._has_model}
 
@@ -176,14 +176,14 @@ class TrackedRun:
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags; None values are left out."""
-        self._put("keep tags", "tags", lambda: {"values": _texts(tags)})
+        self._put("keep tags", "tags", lambda _: {"values": _texts(tags)})
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Copy a file, or a folder's contents, to the run's artifacts (into `folder` there)."""
         self._put(
             f"keep {Path(path).name}",
             "artifact",
-            lambda: {"file": self._open_journal.keep(Path(path)), "folder": folder},
+            lambda journal: {"file": journal.keep(Path(path)), "folder": folder},
         )
 
     def log_model(self, path: Path, *, input_shape: Sequence[int], classes: int) -> None:
@@ -195,9 +195,9 @@ class TrackedRun:
             classes: logits that it returns an image.
         """
 
-        def entry() -> Entry:
+        def entry(journal: Journal) -> Entry:
             file = path / "model.keras" if path.is_dir() else path
-            kept = self._open_journal.keep(file, link=True)
+            kept = journal.keep(file, link=True)
             self._has_model = True
             shape = {"input_shape": list(input_shape), "classes": classes}
             return {"file": kept, "digest": sha256(file), **shape}
@@ -222,7 +222,7 @@ class TrackedRun:
             tags: set on the same runs.
         """
 
-        def entry() -> Entry:
+        def entry(_: Journal) -> Entry:
             values = {name: float(value) for name, value in metrics.items()}
             tagged = {"model_digest": model_digest, "tags": _texts(tags or {})}
             return {"values": values, "step": 0, **tagged}
@@ -244,7 +244,7 @@ class TrackedRun:
             drawings: validation images behind the candidates' accuracies.
         """
 
-        def entry() -> Entry:
+        def entry(_: Journal) -> Entry:
             best = choose(candidates)
             return {
                 "name": registered_name(self._tracking.experiment, source, data_digest),
@@ -272,7 +272,7 @@ class TrackedRun:
         if self._journal is None:
             return
         end = {"kind": "end", "time_ms": now_ms(), "status": status}
-        self._put("keep the end of the run", "end", lambda: {"status": status})
+        self._put("keep the end of the run", "end", lambda _: {"status": status})
         limit_s = HURRIED_S if is_hurried else END_S
         kept = "it is kept in mlruns/pending, and `make sync` records it"
         journal = self._journal
@@ -297,16 +297,11 @@ class TrackedRun:
         if refused:
             warn(f"record all of {self._name}", refused, self._uri, "the rest is there")
 
-    @property
-    def _open_journal(self) -> Journal:
-        assert self._journal is not None  # noqa: S101 - `_put` looked
-        return self._journal
-
-    def _put(self, doing: str, kind: str, entry: Callable[[], Entry]) -> None:
+    def _put(self, doing: str, kind: str, entry: Callable[[Journal], Entry]) -> None:
         if self._journal is None:
             return
         try:
-            self._journal.append(kind, **entry())
+            self._journal.append(kind, **entry(self._journal))
         except Exception as error:
             if not self._has_warned:
                 warn(doing, error, self._uri, "going on without")
