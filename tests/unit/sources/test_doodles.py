@@ -26,8 +26,8 @@ from quickspine.dataset.prepare.contact_sheet import contact_sheet
 from quickspine.errors import NoSpaceError
 from quickspine.params import Data
 from quickspine.sources import doodles
-from quickspine.sources.doodles.drawing import PROGRAMS, draw, strokes
-from quickspine.sources.doodles.hand import Hand, generator
+from quickspine.sources.doodles.drawing import draw, strokes
+from quickspine.sources.doodles.hand import generator
 from tests.spawned import spawned
 
 
@@ -44,10 +44,6 @@ def data(names: tuple[str, ...] = ("cat", "wine glass"), rows: int = 50, seed: i
 @pytest.fixture(scope="module")
 def drawn() -> dict[str, NDArray[np.uint8]]:
     return {category: draw(category, 7, 0, 300) for category in DOODLES}
-
-
-def test_there_is_a_program_for_each_doodle() -> None:
-    assert tuple(PROGRAMS) == DOODLES
 
 
 def test_no_drawing_is_blank_and_no_two_are_alike(drawn: dict[str, NDArray[np.uint8]]) -> None:
@@ -94,21 +90,6 @@ def test_strokes_fill_the_frame(category: str, index: int) -> None:
     assert np.ptp(points, axis=0).max() == pytest.approx(255)
 
 
-def test_a_hand_keeps_its_promises() -> None:
-    hand = Hand(generator(1, "hand", 0))
-    between = [hand.between(2, 5) for _ in range(2000)]
-    assert 2 <= min(between) < 2.1
-    assert 4.9 < max(between) < 5
-    assert {hand.count(1, 3) for _ in range(200)} == {1, 2, 3}
-    picks = [hand.pick((3.0, "often"), (1.0, "seldom"), (0.0, "never")) for _ in range(2000)]
-    assert picks.count("often") / 2000 == pytest.approx(0.75, abs=0.04)
-    assert "never" not in picks
-    near = [hand.near(10, 2) for _ in range(2000)]
-    assert np.mean(near) == pytest.approx(10, abs=0.2)
-    assert max(near) <= 15
-    assert sum(hand.chance(0.3) for _ in range(2000)) / 2000 == pytest.approx(0.3, abs=0.04)
-
-
 def test_fetch_writes_what_numpy_would_write(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,14 +112,6 @@ def test_fetch_writes_what_numpy_would_write(
     assert capsys.readouterr().err == ""  # no bar where stderr is no terminal
 
 
-def test_more_drawings_begin_with_the_same_ones(tmp_path: Path) -> None:
-    for rows in (30, 70):
-        (tmp_path / str(rows)).mkdir()
-        doodles.fetch(data(rows=rows), tmp_path / str(rows))
-    few, many = (np.load(tmp_path / rows / "cat.npy") for rows in ("30", "70"))
-    assert np.array_equal(few, many[:30])
-
-
 def test_processes_draw_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = data(("apple", "zigzag"), 60)
     (tmp_path / "one").mkdir()
@@ -148,15 +121,6 @@ def test_processes_draw_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(doodles, "_CHUNK", 25)
     monkeypatch.setattr(doodles, "cores", lambda: 2)
     assert doodles.fetch(asked, tmp_path / "two") == one
-
-
-def test_processes_end_with_the_one_who_asks() -> None:
-    jobs = (("cat", 1, index, index + 1) for index in range(10**9))
-    chunks = doodles.draw_chunks(jobs, 2)
-    assert np.array_equal(next(chunks), draw("cat", 1, 0, 1))
-    assert len(spawned(psutil.Process())) == 2
-    chunks.close()
-    assert not spawned(psutil.Process())
 
 
 def test_processes_end_when_the_one_who_asks_is_killed(tmp_path: Path) -> None:

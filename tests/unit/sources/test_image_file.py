@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from quickspine.sources import image_file
 from quickspine.sources.image_file import ImageError, check, decode
 
 HEIGHT, WIDTH = 24, 40
@@ -149,14 +148,6 @@ def test_bombs_are_not_set_off(side: int) -> None:
     for read in (check, decode):
         with pytest.raises(ImageError, match=f"{side}×{side} pixels, more than 67,108,864"):  # noqa: RUF001
             read(bomb(side))
-
-
-def test_large_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_file, "LARGE", 100)  # pixels
-    assert check(file(RGB)) == (file(RGB), "png")
-    with pytest.raises(ImageError):
-        check(file(RGB)[:-20])
-    assert np.array_equal(decode(file(RGB)), smooth(3))  # the lock is free again
 
 
 @pytest.mark.parametrize(

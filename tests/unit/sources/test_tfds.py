@@ -415,15 +415,6 @@ def test_a_wrong_file_where_a_download_belongs_is_named_with_both_sizes(tmp_path
     assert "download" not in message.replace("downloads/manual", "").partition(" bytes")[2]
 
 
-@pytest.mark.usefixtures("offline")
-def test_cars_are_no_longer_where_they_were(tmp_path: Path) -> None:
-    with pytest.raises(InputError) as error:
-        fetched(asked("cars196", tmp_path, image_size=64), tmp_path / "raw")
-    told = str(error.value)
-    assert "http://ai.stanford.edu/~jkrause/car196/cars_train.tgz answers HTTP 404" in told
-    assert f"put that folder at {tmp_path}/cars196/2.1.0" in told
-
-
 def test_which_splits_are_used() -> None:
     use: Callable[..., dict[str, str]] = lambda **found: select_splits(found, "some")  # noqa: E731
     assert use(train=True) == {"": "train"}
