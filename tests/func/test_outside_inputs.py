@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +88,44 @@ def test_a_folder_inside_the_project_is_linked_relatively(project: Project) -> N
     project.set({"data.folder": "pictures"})
     project.run("python", "-m", "pipeline.fetch")
     assert (project.path / "inputs" / "data").readlink() == Path("../pictures")
+
+
+@pytest.mark.slow
+def test_a_changed_weights_file_reruns_fine_tuning(
+    copied: Callable[[], Project], tmp_path: Path
+) -> None:
+    project, weights = copied(), tmp_path / "own.weights.h5"
+    weights.write_bytes(b"one")
+    project.set({"finetune.weights": str(weights)})
+    project.run("python", "-m", "quickspine.inputs")
+    stages = [f"finetune@{head}-1" for head in ("dense", "spinal")]
+    project.run("dvc", "commit", "-f", *stages)
+    assert "up to date" in project.run("dvc", "status", *stages).stdout
+    weights.write_bytes(b"two")
+    status = project.run("dvc", "status", *stages).stdout
+    assert status.count("inputs/weights") == 2
+    assert "src/" not in status
+
+
+@pytest.mark.slow
+def test_models_that_are_no_longer_asked_for_leave_a_clone_up_to_date(
+    copied: Callable[[], Project], tmp_path: Path
+) -> None:
+    project = copied()
+    project.set({"heads": ["dense"]})
+    assert project.repro() == ["evaluate"]
+    assert sorted(path.name for path in (project.path / "models").iterdir()) == [
+        "finetune-dense-1",
+        "train-dense-1",
+    ]
+    project.run("dvc", "remote", "add", "-d", "store", str(tmp_path / "remote"))
+    project.commit()
+    project.run("dvc", "push")
+    clone = Project(tmp_path / "clone")
+    project.run("git", "clone", "-q", ".", str(clone.path))
+    clone.run("dvc", "pull")
+    assert "up to date" in clone.run("dvc", "status").stdout
+    # Asked for again, they come back without being trained.
+    project.set({"heads": ["dense", "spinal"]})
+    assert project.repro() == []
+    assert (project.path / "models" / "train-spinal-1" / "model.keras").is_file()

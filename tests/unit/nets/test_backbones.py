@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 from quickspine.evaluation.flops import multiplications, products
-from quickspine.nets.backbones import BACKBONES, classifier, sizes
+from quickspine.nets.backbones import classifier, sizes
+from quickspine.nets.backbones.classifier import BACKBONES
 from quickspine.nets.backbones.densenet import densenet
 from quickspine.nets.backbones.features import pooling, select_features
 from quickspine.nets.backbones.layers.convolution import TunedConvolution

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from quickspine.nets.backbones import BACKBONES
+from quickspine.nets.backbones.classifier import BACKBONES
 from quickspine.nets.backbones.vgg import vgg5
 from quickspine.nets.heads.dense import DenseHead
 from quickspine.nets.heads.spinal import SpinalHead
