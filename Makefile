@@ -57,7 +57,8 @@ PYTEST = python -m pytest -q --numprocesses $(if $(findstring command,$(origin J
   --dist loadfile --no-loadscope-reorder
 
 check: setup  ## ruff, mypy and the layers of the house
-	@ruff check . && ruff format --check . && mypy && mypy --explicit-package-bases tests
+	@ruff check . && ruff format --check . && mypy && mypy --explicit-package-bases tests && \
+	  lint-imports --no-logo
 
 format: setup  ## Format the code
 	@ruff format . && ruff check --fix .

@@ -123,7 +123,7 @@ def waiting_shares(records: Any, width: float, epochs: int) -> list[float]:
     keras.utils.clear_session()
     device = Watched(**vars(devices.prepare(train, seed=1)))
     changed = params.model_copy(update={"train": train})
-    scratch.train(changed, "spinal", 1, records, device, lambda entry: None)
+    scratch.train(changed, "spinal", 1, records, device, lambda phase, entry: None)
     shares = []
     for first in range(steps, epochs * steps + 1, steps):
         # The work after an epoch's last batch includes validation: it is left out.

@@ -26,8 +26,8 @@ from quickspine.errors import InputError
 from quickspine.nets.backbones.layers.head_block import HeadLayer, flat_size
 from quickspine.nets.heads.matched import MatchedHead
 from quickspine.nets.heads.spinal import SpinalHead
-from quickspine.training.adam import adam
 from quickspine.training.model_file import parameters
+from quickspine.training.optimizers import adam
 from quickspine.training.schedules import Cosine
 
 Floats = NDArray[np.float32]
@@ -117,7 +117,7 @@ class Trainer:
         self.head, self.budget = head, budget
         inputs = keras.Input((VARIABLES,))
         self.model = keras.Model(inputs, HEADS[head](1, name="head")(inputs))
-        self.optimizer = adam(budget.rates[0], 1)
+        self.optimizer = adam(budget.rates[0])
         self.optimizer.build(self.model.trainable_variables)
         self.epoch = tf.function(self._epoch, jit_compile=True)
         self.error = tf.function(self._error)

@@ -9,10 +9,12 @@ from quickspine.params import Params
 def run(params: Params, args: Namespace) -> None:
     from quickspine.console import start_tensorflow
     from quickspine.dataset.records.reader import open_records
+    from quickspine.evaluation.leftovers import set_aside
     from quickspine.evaluation.trained import find
 
     records = open_records(cli.RECORDS, params.data)  # fails before the slow TensorFlow import
     trained = find(params, cli.MODELS, records.digest)
+    set_aside(cli.MODELS, params.heads, params.seeds)
     start_tensorflow()
     from quickspine.evaluation.evaluate import evaluate_and_track
 

@@ -21,11 +21,13 @@ def run(params: Params, args: Namespace) -> None:
     inputs.link_weights(params)
     records = open_records(cli.RECORDS, params.data)  # says no before TensorFlow's seconds
     start_tensorflow()
-    from quickspine.training import session
+    from quickspine.training import finetune, session
 
     place = cli.MODELS / f"finetune-{args.head}-{args.seed}"
     with records.reading():
-        metrics = session.run(params, "finetune", args.head, args.seed, records, place)
+        metrics = session.run(
+            finetune.finetune, params, "finetune", args.head, args.seed, records, place
+        )
     best = f"validation accuracy {metrics['val_accuracy']:.2%} in epoch {metrics['best_epoch']}"
     print(f"finetune {args.head}, seed {args.seed}: {best}; {place}")
 

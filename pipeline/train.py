@@ -14,11 +14,11 @@ def run(params: Params, args: Namespace) -> None:
     records = open_records(cli.RECORDS, params.data)  # says no before TensorFlow's seconds
     sizes.check(params, records.shape)
     start_tensorflow()
-    from quickspine.training import session
+    from quickspine.training import scratch, session
 
     place = cli.MODELS / f"train-{args.head}-{args.seed}"
     with records.reading():
-        metrics = session.run(params, "train", args.head, args.seed, records, place)
+        metrics = session.run(scratch.train, params, "train", args.head, args.seed, records, place)
     best = f"validation accuracy {metrics['val_accuracy']:.2%} in epoch {metrics['best_epoch']}"
     print(f"train {args.head}, seed {args.seed}: {best}; {place}")
 

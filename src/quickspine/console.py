@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from quickspine.errors import InputError
+
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
@@ -92,6 +94,24 @@ def _hidden(*names: str) -> Iterator[None]:
             del sys.modules[name]
 
 
+def import_keras() -> None:
+    """Import Keras with the settings that results depend on, whatever the user's keras.json says.
+
+    Raises:
+        InputError: if Keras was imported with another backend before.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    keras = importlib.import_module("keras")
+    if keras.config.backend() != "tensorflow":
+        raise InputError(
+            f"KERAS_BACKEND: Keras was imported with {keras.config.backend()} before; set "
+            "KERAS_BACKEND=tensorflow"
+        )
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+
+
 def start_tensorflow() -> None:
     """Import TensorFlow (seconds) and let it find its devices, without a dozen lines about it.
 
@@ -100,10 +120,12 @@ def start_tensorflow() -> None:
     a GPU is not used.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # TensorFlow imports Keras
     shown = shutil.which("nvidia-smi") is not None or "tensorflow" in sys.modules
     with contextlib.nullcontext() if shown else held_back():
         with _hidden("matplotlib", "pandas", "scipy", "sklearn"):
             tensorflow = importlib.import_module("tensorflow")
+            import_keras()
         tensorflow.config.list_physical_devices()
     # What the imports made stays: Python's garbage collection need not visit it again and again.
     gc.freeze()

@@ -30,7 +30,7 @@ def strike_at(moment: str, count: int, number: signal.Signals) -> None:
     def strike() -> None:
         os.kill(os.getpid(), number)
 
-    replaced, renamed, removed = Path.replace, Path.rename, checkpoints.Checkpoints.remove
+    replaced, renamed = Path.replace, Path.rename
     compiled = step.compiled_step
 
     def replace(self: Path, target: Path) -> Path:
@@ -38,8 +38,6 @@ def strike_at(moment: str, count: int, number: signal.Signals) -> None:
         if ours and moment == "half a checkpoint":
             with self.open("r+b") as file:
                 file.truncate(1000)
-            strike()
-        if ours and moment == "before a checkpoint is in place":
             strike()
         found = replaced(self, target)
         if ours and moment == "checkpoint in place":
@@ -56,10 +54,6 @@ def strike_at(moment: str, count: int, number: signal.Signals) -> None:
             strike()
         return found
 
-    def remove(self: checkpoints.Checkpoints) -> None:
-        strike()
-        removed(self)
-
     def struck_step(*given: Any) -> Callable[[Any], Any]:
         real = compiled(*given)
 
@@ -72,8 +66,6 @@ def strike_at(moment: str, count: int, number: signal.Signals) -> None:
 
     if moment == "step":
         loop.compiled_step = struck_step  # type: ignore[attr-defined,assignment]
-    elif moment == "checkpoints not removed":
-        checkpoints.Checkpoints.remove = remove  # type: ignore[method-assign]
     elif moment.startswith("outputs"):
         Path.rename = rename  # type: ignore[method-assign,assignment]
     else:

@@ -8,8 +8,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.func.project import Project
 
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 KILLING = Path(__file__).with_name("killing.py")
 
 
@@ -42,6 +45,7 @@ def whole(project: Project, stage: str) -> str:
     return project.run(*command, "--head", "spinal", "--seed", "1").stdout
 
 
+@pytest.mark.core
 def test_a_training_killed_again_and_again(copied: Callable[[], Project]) -> None:
     """Two epochs of eleven steps; each start goes on where the one before it was killed."""
     project = copied()
@@ -54,10 +58,8 @@ def test_a_training_killed_again_and_again(copied: Callable[[], Project]) -> Non
     assert "going on from its checkpoint, at epoch 1, step 5" in said
     said = struck(project, "train", "step", 3, "SIGTERM")  # that step is finished
     assert "going on from its checkpoint, at epoch 1, step 7" in said
-    said = struck(project, "train", "checkpoint in place", 3, "SIGKILL")  # the epoch's own
-    assert "going on from its checkpoint, at epoch 1, step 10" in said
     said = struck(project, "train", "outputs half in place", 1, "SIGKILL")
-    assert "going on from its checkpoint, at epoch 2, step 1" in said
+    assert "going on from its checkpoint, at epoch 1, step 10" in said
     assert not place.exists()
     said = struck(project, "train", "outputs in place", 1, "SIGKILL")
     assert "going on from its checkpoint, at epoch 3, step 1" in said  # nothing to train any more
@@ -68,7 +70,7 @@ def test_a_training_killed_again_and_again(copied: Callable[[], Project]) -> Non
     assert bytes_of(place) == expected
     assert not list(project.path.rglob(".partial-*"))
     assert not list((project.path / ".quickspine" / "checkpoints").iterdir())
-    assert statuses(project)[-7:] == ["KILLED"] * 6 + ["FINISHED"]
+    assert statuses(project)[-6:] == ["KILLED"] * 5 + ["FINISHED"]
 
 
 def test_finetuning_killed_in_each_phase(copied: Callable[[], Project]) -> None:

@@ -20,9 +20,8 @@ ALL = ["fetch", "preprocess", "tfrecords", *TRAININGS, *FINETUNINGS, "evaluate"]
 MAKES_PREDICTIONS = """
 import sys
 import numpy as np
-import keras
 import quickspine
-model = keras.saving.load_model(sys.argv[1])
+model = quickspine.load_model(sys.argv[1])
 images = np.zeros((3, 28, 28, 1), np.uint8)
 logits = model(images)
 assert logits.shape == (3, 4), logits.shape

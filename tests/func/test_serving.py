@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import mlflow
 import numpy as np
 import psutil  # type: ignore[import-untyped] # ships no types
 import pytest
 
+import quickspine
 from quickspine.files import sha256
 from quickspine.tracking import store_uri, tracked_run
 from quickspine.tracking.champion import Candidate
@@ -52,7 +52,7 @@ def drawings() -> Any:
 @pytest.fixture
 def logits(model_file: Path, drawings: Any) -> Any:
     """float32 [5, 3]: what the model itself answers."""
-    return keras.saving.load_model(model_file).predict(drawings, verbose=0)
+    return quickspine.load_model(model_file).predict(drawings, verbose=0)
 
 
 @pytest.mark.slow

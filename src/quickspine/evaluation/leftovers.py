@@ -14,26 +14,34 @@ from pathlib import Path
 from quickspine.files import STATE
 
 FOLDER = STATE / "leftover-models"
-OURS = re.compile(r"(train|finetune)-[a-z][a-z0-9_]*-\d+")
+OURS = re.compile(r"(?:train|finetune)-([a-z][a-z0-9_]*)-(\d+)")
 
 
-def set_aside(models: Path, asked: Collection[str], folder: Path = FOLDER) -> list[str]:
+def set_aside(
+    models: Path, heads: Collection[str], seeds: Collection[int], folder: Path = FOLDER
+) -> list[str]:
     """Move trained models that are not asked for out of `models`; other folders stay.
 
     DVC has them in its cache: asked for again, they come back without training.
 
     Args:
         models: the folder of all models.
-        asked: the names of those that stay, such as "train-dense-1".
+        heads: of the models that stay, with any of `seeds`.
+        seeds: as well.
         folder: where the others go; an older one of the same name is replaced.
 
     Returns:
         The names of those that were moved, sorted.
     """
-    names = {path.name for path in models.iterdir() if path.is_dir()} if models.is_dir() else set()
-    leftovers = sorted(name for name in names - set(asked) if OURS.fullmatch(name))
+    names = sorted(path.name for path in models.iterdir() if path.is_dir())
+    leftovers = [
+        name
+        for name in names
+        if (parts := OURS.fullmatch(name)) and not (parts[1] in heads and int(parts[2]) in seeds)
+    ]
     for name in leftovers:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder / name, ignore_errors=True)
         shutil.move(models / name, folder / name)
+        print(f"evaluate: {name} is not asked for; moved to {folder}")
     return leftovers

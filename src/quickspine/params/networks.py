@@ -99,6 +99,7 @@ class HeadConfig(OptimizerConfig):
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)]
     precision: Precision
     deterministic: bool
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
 
 
 class Train(HeadConfig):

@@ -3,7 +3,6 @@
 MLflow runs this file to load a model; nothing in quickspine imports it.
 """
 
-from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -36,9 +35,9 @@ class KerasModel(PythonModel):  # type: ignore[misc] # MLflow ships no types
 
     def load_context(self, context: Any) -> None:
         """Load the very file that the training wrote, without running code from inside it."""
-        from quickspine.training.model_file import load
+        from quickspine import load_model
 
-        self.model = load(Path(context.artifacts["model"]))
+        self.model = load_model(context.artifacts["model"])
 
     # Bare `np.ndarray`: MLflow takes any other hint for a schema of its own, and warns.
     def predict(

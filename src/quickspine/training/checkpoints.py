@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from quickspine.files import STATE, whole_file
 from quickspine.space import need_space
 from quickspine.training.code import code_digest
-from quickspine.training.devices import Device
+from quickspine.training.devices import Device, arithmetic
 from quickspine.training.progress import Progress
 from quickspine.training.schedules import Schedule
 
@@ -188,6 +188,7 @@ class Checkpoints:
             facts: `stage`, `head`, `seed`, `params_digest` and `data_digest` of the training.
         """
         known = {
+            **arithmetic(),
             "head": str(facts["head"]),
             "seed": str(facts["seed"]),
             "params": str(facts["params_digest"]),

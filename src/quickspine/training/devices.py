@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import os
+import platform
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +15,11 @@ import tensorflow as tf
 
 from quickspine.dataset.records.seeds import derive
 from quickspine.params import HeadConfig
-from quickspine.training.prefetch import ahead
 
-BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+FLAGS_LINE = re.compile(r"(flags|Features)\s*:")
+INSTRUCTIONS = re.compile(r"(avx|amx|fma|f16c|sse|ssse|asimd|sve|sme|bf16)")
+SWITCHES = re.compile(r"(TF_ENABLE_|TF_XLA_|XLA_|NVIDIA_TF32|(ONEDNN|DNNL)_(?!VERBOSE))")
 
 
 @dataclass(frozen=True)
@@ -37,26 +42,55 @@ class Device:
     tuned: bool
     compiled: bool
 
-    def batches(self, data: Any) -> Generator[Any, None, None]:
-        """The batches of a tf.data.Dataset for the replicas, one of them asked for ahead."""
-        return ahead(iter(self.strategy.experimental_distribute_dataset(data)))
+    def batches(self, data: Any) -> Iterator[Any]:
+        """The batches of a tf.data.Dataset, divided among the replicas."""
+        batches: Iterator[Any] = iter(self.strategy.experimental_distribute_dataset(data))
+        return batches
 
 
-def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+def cpu_has_bfloat16() -> bool:
     """Whether the CPU multiplies in bfloat16 itself; without that, float32 is faster."""
+    return not BFLOAT16_FLAGS.isdisjoint(cpu_flags())
+
+
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
+    """What the CPU can do, in Linux's words; nothing where there is no Linux."""
     try:
-        return any(flag in cpuinfo.read_text(encoding="utf-8") for flag in BFLOAT16_FLAGS)
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
     except OSError:  # macOS
-        return False
+        return set()
+    return {flag for line in lines if FLAGS_LINE.match(line) for flag in line.split(":")[1].split()}
+
+
+def threads() -> int:
+    """Threads that TensorFlow computes one operation with."""
+    chosen: int = tf.config.threading.get_intra_op_parallelism_threads()
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return chosen or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0) or available or 1
+
+
+def arithmetic() -> dict[str, str]:
+    """What decides how sums are rounded, besides versions and code."""
+    switches = sorted(
+        f"{name}={value}" for name, value in os.environ.items() if SWITCHES.match(name)
+    )
+    instructions = sorted(flag for flag in cpu_flags() if INSTRUCTIONS.match(flag))
+    return {
+        "threads": str(threads()),
+        "oneDNN and XLA switches": " ".join(switches),
+        "instruction sets": " ".join(instructions) or platform.machine(),
+    }
 
 
 def prepare(params: HeadConfig, seed: int) -> Device:
     """Set up TensorFlow for one training.
 
     Args:
-        params: `precision` and `deterministic` of the stage's section.
+        params: `precision`, `deterministic` and `threads` of the stage's section.
         seed: of this training.
     """
+    if params.threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(params.threads)
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)

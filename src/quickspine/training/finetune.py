@@ -12,17 +12,19 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from quickspine.dataset.records.reader import RecordSet
+from quickspine.files import sha256
 from quickspine.nets import pretrained
 from quickspine.nets.pretrained import classifier
 from quickspine.nets.pretrained.blocks import freeze_normalisation, split
+from quickspine.nets.pretrained.catalogue import IMAGENET, NONE
 from quickspine.nets.pretrained.folding import fold
-from quickspine.params import Params
+from quickspine.params import Params, resolve_path
 from quickspine.training.checkpoints import Checkpoints
 from quickspine.training.code import code_digest
-from quickspine.training.devices import Device
+from quickspine.training.devices import Device, arithmetic
 from quickspine.training.features import kept, ordered, shuffled
 from quickspine.training.loop import Fitted, Task, fit
-from quickspine.training.optimizers import optimizer
+from quickspine.training.optimizers import optimizer_maker
 from quickspine.training.outputs import Outcome
 from quickspine.training.progress import Epoch, merit
 from quickspine.training.schedules import make_schedule
@@ -63,6 +65,8 @@ def finetune(
     keras.utils.clear_session()
     keras.config.set_dtype_policy("float32")
     front = classifier.front(records.shape, chosen.image_size)
+    weights = chosen.weights
+    given = None if weights in (IMAGENET, NONE) else sha256(resolve_path(weights))
     backbone = pretrained.build(chosen.backbone, chosen.weights, chosen.image_size)
     trunk, tail = split(backbone, chosen.unfrozen_blocks)
     maps, pooled = _frozen(params, records, device, front, trunk, tail)
@@ -90,6 +94,8 @@ def finetune(
         "backbone": chosen.backbone,
         "data_digest": records.digest,
         "params_digest": params.digest("finetune"),
+        "code_digest": code_digest("finetune", head),
+        "weights_digest": given or _weights_digest(backbone),
         "precision": device.precision,
     }
     # Weights of a file are no param, and random ones of a backbone have no name but their values.
@@ -109,7 +115,7 @@ def finetune(
             schedule=make_schedule(chosen, name, rate, steps=steps, epochs=epochs, seed=seed),
             seed=seed,
             checkpoint=checkpoints.of(name, device, started) if checkpoints else None,
-            optimizer=optimizer(chosen),
+            optimizer=optimizer_maker(chosen),
         )
         return fit(task, device, lambda entry: report(name, entry))
 
@@ -151,7 +157,8 @@ def _frozen(
         "unfrozen_blocks": chosen.unfrozen_blocks,
         "code": code_digest("finetune"),
         "versions": [tf.__version__, keras.__version__],
-        "device": device.name,  # rounds in its own way
+        "device": device.name,
+        "arithmetic": arithmetic(),
     }
     through = keras.Model(front.inputs[0], fold(trunk)(front.outputs[0], training=False))
     outer, inner = compiled_forward(through), compiled_forward(tail)

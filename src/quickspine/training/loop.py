@@ -15,14 +15,12 @@ from tqdm import tqdm
 
 from quickspine.dataset.records.seeds import derive
 from quickspine.signals import held_back
-from quickspine.training.adam import adam
 from quickspine.training.checkpoints import Checkpoint, State, generators
 from quickspine.training.devices import Device
-from quickspine.training.optimizers import Maker
+from quickspine.training.optimizers import Maker, adam
 from quickspine.training.progress import Epoch, Progress, Weights
 from quickspine.training.schedules import Schedule
-from quickspine.training.scoring import score
-from quickspine.training.step import Step, compiled_forward, compiled_step
+from quickspine.training.step import Step, compiled_forward, compiled_step, score
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Task:
         seed: decides dropout.
         early_stopping: epochs without a better validation accuracy before the end; None: never.
         checkpoint: from where it goes on after a kill; None: it starts anew.
-        optimizer: makes it, from the first learning rate and the number of replicas.
+        optimizer: makes it, from the first learning rate.
     """
 
     name: str
@@ -82,7 +80,7 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
     """
     model = task.model
     with device.strategy.scope():
-        optimizer = task.optimizer(task.schedule.rate(0), device.strategy.num_replicas_in_sync)
+        optimizer = task.optimizer(task.schedule.rate(0))
         optimizer.build(model.trainable_variables)
     state = State(model, optimizer, task.schedule)
     progress = None
@@ -103,23 +101,23 @@ def fit(task: Task, device: Device, report: Callable[[Epoch], None]) -> Fitted:
             progress.seconds = time.monotonic() - began
             task.checkpoint.write(state, progress)
 
-    with contextlib.closing(device.batches(_data(task, progress))) as batches:
-        while progress.epoch < task.epochs and not progress.stopped:
-            try:
-                rate = _train_epoch(task, batches, state, step, progress, keep)
-                validation = score(forward, task.validation)
-                with held_back():
-                    entry = progress.end_epoch(validation, rate, model.get_weights)
-                    patience = task.early_stopping
-                    progress.stopped = patience is not None and progress.waited >= patience
-                    task.schedule.epoch_ended(entry["val_loss"])
-                    keep()
-            except FloatingPointError as error:
-                raise FloatingPointError(f"{task.name}: {error}; lower the learning rate") from None
-            except KeyboardInterrupt:
+    batches = device.batches(_data(task, progress))
+    while progress.epoch < task.epochs and not progress.stopped:
+        try:
+            rate = _train_epoch(task, batches, state, step, progress, keep)
+            validation = score(forward, task.validation)
+            with held_back():
+                entry = progress.end_epoch(validation, rate, model.get_weights)
+                patience = task.early_stopping
+                progress.stopped = patience is not None and progress.waited >= patience
+                task.schedule.epoch_ended(entry["val_loss"])
                 keep()
-                raise
-            report(entry)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{task.name}: {error}; lower the learning rate") from None
+        except KeyboardInterrupt:
+            keep()
+            raise
+        report(entry)
     seconds = time.monotonic() - began
     return Fitted(progress.weights, progress.best, progress.history, seconds)
 

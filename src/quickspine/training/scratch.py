@@ -11,9 +11,10 @@ from quickspine.dataset.records.reader import PREFETCH, RecordSet, steady
 from quickspine.nets.backbones import classifier
 from quickspine.params import Params
 from quickspine.training.checkpoints import Checkpoints
+from quickspine.training.code import code_digest
 from quickspine.training.devices import Device
 from quickspine.training.loop import Task, fit
-from quickspine.training.optimizers import optimizer
+from quickspine.training.optimizers import optimizer_maker
 from quickspine.training.outputs import Outcome
 from quickspine.training.progress import Epoch
 from quickspine.training.schedules import make_schedule
@@ -25,7 +26,7 @@ def train(
     seed: int,
     records: RecordSet,
     device: Device,
-    report: Callable[[Epoch], None],
+    report: Callable[[str, Epoch], None],
     checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """Train `train.backbone` with `head`; for one seed every head gets the same everything else.
@@ -36,7 +37,7 @@ def train(
         seed: decides initial weights, order, augmentation and dropout.
         records: the data; its test split is not read.
         device: from `devices.prepare`.
-        report: hears of every epoch.
+        report: receives "train" and the entry of every epoch.
         checkpoints: of the stage, to go on from after a kill; None: start anew.
     """
     train = params.train
@@ -61,6 +62,7 @@ def train(
         "backbone": train.backbone,
         "data_digest": records.digest,
         "params_digest": params.digest("train"),
+        "code_digest": code_digest("train", head),
         "precision": device.precision,
     }
     with device.strategy.scope():
@@ -78,9 +80,9 @@ def train(
         seed=seed,
         early_stopping=train.early_stopping,
         checkpoint=checkpoints.of("train", device, facts) if checkpoints else None,
-        optimizer=optimizer(train),
+        optimizer=optimizer_maker(train),
     )
-    fitted = fit(task, device, report)
+    fitted = fit(task, device, lambda entry: report("train", entry))
     # A fresh network of plain float32 layers: the file is the same whatever the training ran on.
     keras.utils.clear_session()
     keras.config.set_dtype_policy("float32")

@@ -4,22 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from quickspine.dataset import SPLITS
 from quickspine.dataset.records.reader import RecordSet
 from quickspine.params import Params
 from quickspine.space import need_space
 from quickspine.tracking import tracked_run
-from quickspine.training import devices, finetune, outputs, scratch, timings
+from quickspine.training import devices, outputs, timings
 from quickspine.training.checkpoints import Checkpoints
+from quickspine.training.outputs import Outcome
 from quickspine.training.progress import Epoch
 
 Stage = Literal["train", "finetune"]
 
 
+class Train(Protocol):
+    """`scratch.train` or `finetune.finetune`."""
+
+    def __call__(
+        self,
+        params: Params,
+        head: str,
+        seed: int,
+        records: RecordSet,
+        device: devices.Device,
+        report: Callable[[str, Epoch], None],
+        checkpoints: Checkpoints | None = None,
+    ) -> Outcome:
+        """Train one network; `report` receives the phase and the entry of every epoch."""
+
+
 def run(
-    params: Params, stage: Stage, head: str, seed: int, records: RecordSet, place: Path
+    train: Train,
+    params: Params,
+    stage: Stage,
+    head: str,
+    seed: int,
+    records: RecordSet,
+    place: Path,
 ) -> dict[str, Any]:
     """Train one network and leave it in `place`.
 
@@ -27,6 +50,7 @@ def run(
     outputs are complete before the model goes to MLflow; a fault there loses nothing.
 
     Args:
+        train: what trains; an argument, so that a stage imports its own kind of training alone.
         params: the whole of params.yaml.
         stage: "train" from random weights, "finetune" on a pretrained backbone.
         head: which head.
@@ -53,7 +77,7 @@ def run(
         data_digest=records.digest,
         dataset={split: records.examples(split) for split in SPLITS},
         synthetic=records.manifest["synthetic"],
-        tags={"precision": device.precision},
+        tags={"precision": device.precision, "threads": str(devices.threads())},
     ) as tracked:
         offset = {"train": 0, "head": 0, "blocks": params.finetune.head_epochs}
 
@@ -62,11 +86,7 @@ def run(
             print(_line(phase, number, entry), flush=True)
             tracked.log_epoch(number, {k: v for k, v in entry.items() if k != "epoch"})
 
-        if stage == "train":
-            heard: Callable[[Epoch], None] = lambda entry: report("train", entry)  # noqa: E731
-            outcome = scratch.train(params, head, seed, records, device, heard, checkpoints)
-        else:
-            outcome = finetune.finetune(params, head, seed, records, device, report, checkpoints)
+        outcome = train(params, head, seed, records, device, report, checkpoints)
         records.check_unchanged()
         metrics = outputs.write(outcome, place)
         timings.keep(metrics["model_digest"], outcome.seconds)

@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 from quickspine.evaluation.flops import multiplications, products
-from quickspine.nets.backbones import classifier, sizes
+from quickspine.nets import sizes
+from quickspine.nets.backbones import classifier
 from quickspine.nets.backbones.classifier import BACKBONES
 from quickspine.nets.backbones.densenet import densenet
 from quickspine.nets.backbones.features import pooling, select_features
@@ -28,6 +29,7 @@ HE = ("vgg5", "resnet18", "densenet")
 # One of each kind: what differs within a kind is how many blocks there are.
 KINDS = ("cnn", "cifar_cnn", "vgg11", "resnet18", "densenet")
 HEADS: tuple[str, ...] = get_args(Head)
+SLOW = pytest.mark.slow
 
 
 def network(
@@ -74,13 +76,13 @@ GREY, COLOUR = (28, 28, 1), (32, 32, 3)
         (CIFAR_CNN | {"spinal_width": 128}, "spinal", COLOUR, 10, 2_230_282, None),
         (CIFAR_CNN, "dense", COLOUR, 100, 5_898_340, None),
         (CIFAR_CNN | {"spinal_width": 256}, "spinal", COLOUR, 100, 3_524_196, None),
-        (VGG19, "dense", COLOUR, 10, 38_958_922, None),
-        (VGG19, "spinal", COLOUR, 10, 21_368_650, None),
+        pytest.param(VGG19, "dense", COLOUR, 10, 38_958_922, None, marks=SLOW),
+        pytest.param(VGG19, "spinal", COLOUR, 10, 21_368_650, None, marks=SLOW),
         # What the paper calls ResNet's dense head is one linear layer.
         (RESNET18, "linear", COLOUR, 10, 3_141_674, 2_570),
         (RESNET18, "spinal", COLOUR, 10, 3_609_130, 470_026),
-        (RESNET34, "linear", COLOUR, 100, 5_693_700, None),
-        (RESNET34, "spinal", COLOUR, 100, 7_185_668, None),
+        pytest.param(RESNET34, "linear", COLOUR, 100, 5_693_700, None, marks=SLOW),
+        pytest.param(RESNET34, "spinal", COLOUR, 100, 7_185_668, None, marks=SLOW),
     ],
 )
 def test_whole_networks_have_the_parameters_of_the_paper(
@@ -112,6 +114,7 @@ def test_the_other_vggs_have_the_usual_parameters(name: str, expected: int) -> N
     assert model.output_shape == (None, 1, 1, 512)
 
 
+@SLOW
 def test_densenet_is_its_authors_at_their_depth() -> None:
     """DenseNet-BC of 100 layers and growth 12 has 769,162 parameters for CIFAR-10."""
     for layers_a_block, features, expected in ((16, 342, 769_162), (6, 132, 176_122)):
@@ -294,6 +297,7 @@ def test_seed_layer_and_initialisation_decide_and_nothing_else(
     assert len(set(kernels)) == len(kernels)
 
 
+@SLOW
 def test_deep_networks_keep_the_signal_alive() -> None:
     images = np.random.default_rng(0).random((8, *COLOUR), np.float32)
     for name in ("vgg19", "resnet34", "densenet"):

@@ -132,19 +132,6 @@ def test_no_dense_head_is_nearer_to_the_spinal_heads_size_than_the_matched_one(
         assert apart(own - 1) > apart(own) or apart(own) == 0
 
 
-def test_the_matched_head_has_about_the_spinal_heads_parameters() -> None:
-    head = built(MatchedHead(24, batch_norm=True, dropout=0.2), 256)
-    spinal = count(SpinalHead(24, batch_norm=True, dropout=0.2), 256)
-    each = 256 + 1 + 24 + 2  # parameters that one more unit brings
-    assert abs(parameters(head) - spinal) <= each / 2
-    assert head.hidden.kernel.shape == (256, head.width)
-
-
-def test_spinal_is_larger_than_linear_and_smaller_than_dense() -> None:
-    sizes = [count(kind(10), 256) for kind in (LinearHead, SpinalHead, DenseHead)]
-    assert sizes == sorted(sizes)
-
-
 # --- the equations --------------------------------------------------------------------------
 
 
@@ -274,14 +261,6 @@ def test_the_first_half_is_half_of_the_channels() -> None:
     assert not np.allclose(head(maps).numpy(), head(other).numpy())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_maps_and_their_flat_features_give_the_same_logits(kind: type[HeadLayer]) -> None:
-    head = randomised(built(kind(3), 2, 2, 3))
-    maps = features(4, 2, 2, 3)
-    flat = maps.transpose(0, 3, 1, 2).reshape(4, -1)
-    np.testing.assert_allclose(head(maps).numpy(), head(flat).numpy(), rtol=1e-6)
-
-
 def test_with_cells_each_sub_layer_sees_its_own() -> None:
     """The equations of the paper's ResNets: the cells of the map row by row, once each."""
     head = randomised(built(SpinalHead(3, width=4, sub_layers=6, cells=True, dropout=0.5), 2, 3, 5))
@@ -317,12 +296,6 @@ def test_two_hidden_layers_are_computed_one_after_the_other() -> None:
     np.testing.assert_allclose(head(x).numpy(), expected, rtol=2e-5, atol=2e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_empty_batch_has_empty_logits(kind: type[HeadLayer]) -> None:
-    head = built(kind(3, batch_norm=True), 4)
-    assert head(np.zeros((0, 4), np.float32)).shape == (0, 3)
-
-
 # --- dropout, precision, initial weights ----------------------------------------------------
 
 
@@ -332,13 +305,6 @@ def test_dropout_acts_in_training_alone(kind: type[HeadLayer]) -> None:
     x = features(2, 64)
     np.testing.assert_array_equal(head(x).numpy(), head(x).numpy())
     assert not np.allclose(head(x, training=True).numpy(), head(x, training=True).numpy())
-
-
-def test_every_block_of_a_head_has_its_own_dropout() -> None:
-    head = built(SpinalHead(3, dropout=0.5, sub_layers=3), 64)
-    drops = [getattr(head, f"{name}_dropout") for name in ("spinal1", "spinal2", "logits")]
-    masks = [drop(np.ones((8, 64), np.float32), training=True).numpy() for drop in drops]
-    assert len({mask.tobytes() for mask in masks}) == 3
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -351,14 +317,6 @@ def test_logits_stay_float32_under_a_mixed_policy(
     head = built(kind(3, batch_norm=True, dropout=0.1, dtype="float32"), 33)
     assert {layer.compute_dtype for layer in head._flatten_layers()} == {"float32"}
     np.testing.assert_array_equal(head(x).numpy(), expected)
-
-
-def test_a_head_without_dtype_follows_the_global_policy(
-    global_policy: Callable[[str], None],
-) -> None:
-    global_policy("mixed_bfloat16")
-    head = built(SpinalHead(3, batch_norm=True, dropout=0.1), 33)
-    assert {layer.compute_dtype for layer in head._flatten_layers()} == {"bfloat16"}
 
 
 def test_initial_weights_come_from_seed_and_layer() -> None:
@@ -388,6 +346,7 @@ def test_every_block_is_initialised_by_its_own_fan_in() -> None:
     [
         DenseHead(3, width=5, dropout=0.1, batch_norm=True, initialisation="keras", seed=4),
         SpinalHead(3, width=5, sub_layers=3, dropout=0.1, batch_norm=True, seed=4),
+        SpinalHead(3, cells=True, seed=4),
         DenseHead(3, width=[5, 4], seed=4),
         LinearHead(3, dropout=0.1, seed=4),
         MatchedHead(3, spinal_part=6, seed=4),
@@ -397,7 +356,8 @@ def test_every_block_is_initialised_by_its_own_fan_in() -> None:
 )
 @pytest.mark.parametrize("shape", [(7,), (2, 2, 3)])
 def test_heads_survive_saving(head: HeadLayer, shape: tuple[int, ...], tmp_path: Path) -> None:
-    inputs = keras.Input(shape)
+    inputs = keras.Input((2, 2, 3) if head.get_config().get("cells") else shape)
+    shape = inputs.shape[1:]
     fresh = type(head).from_config({**head.get_config(), "name": "head"})
     model = keras.Model(inputs, fresh(inputs))
     randomised(fresh)
@@ -406,11 +366,6 @@ def test_heads_survive_saving(head: HeadLayer, shape: tuple[int, ...], tmp_path:
     assert loaded.get_layer("head").get_config() == fresh.get_config()
     x = features(4, *shape)
     np.testing.assert_array_equal(loaded(x).numpy(), model(x).numpy())
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_shape_of_the_logits_is_known_without_building(kind: type[HeadLayer]) -> None:
-    assert kind(3).compute_output_shape((None, 7, 7, 5)) == (None, 3)
 
 
 @pytest.mark.parametrize(
@@ -431,15 +386,6 @@ def test_the_shape_of_the_logits_is_known_without_building(kind: type[HeadLayer]
 def test_what_cannot_be_a_head_is_refused(wrong: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"Received: .*{message}"):
         wrong()
-
-
-def test_cells_survive_saving(tmp_path: Path) -> None:
-    inputs = keras.Input((2, 2, 3))
-    model = keras.Model(inputs, randomised(built(SpinalHead(3, cells=True), 2, 2, 3))(inputs))
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    x = features(4, 2, 2, 3)
-    np.testing.assert_array_equal(loaded(x).numpy(), model(x).numpy())
 
 
 def test_a_head_s_file_names_only_what_is_not_as_ever() -> None:

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 
-from quickspine.nets.backbones.classifier import BACKBONES
 from quickspine.nets.backbones.vgg import vgg5
 from quickspine.nets.heads.dense import DenseHead
 from quickspine.nets.heads.spinal import SpinalHead
@@ -56,13 +55,6 @@ def test_the_network_is_that_of_the_paper(full: keras.Model) -> None:
     assert sides == [14, 7, 3, 1]
 
 
-def test_the_initial_weights_of_pytorch_keep_the_signal_alive() -> None:
-    """Ten convolutions deep, activations and gradients neither vanish nor explode."""
-    model = network(width=0.25)
-    images = np.random.default_rng(0).uniform(0, 1, (16, 28, 28, 1)).astype(np.float32)
-    assert 0.1 < float(np.asarray(model(images, training=True)).std()) < 10
-
-
 def test_width_scales_every_block_and_keeps_one_filter() -> None:
     def filters(model: keras.Model) -> list[int]:
         return [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
@@ -79,13 +71,3 @@ def test_seed_and_initialisation_decide_the_weights() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(first, kernels(), strict=True))
     for other in (kernels(seed=2), kernels(initialisation="keras")):
         assert not any(np.allclose(a, b) for a, b in zip(first, other, strict=True))
-
-
-def test_too_small_drawings_are_refused() -> None:
-    assert network(side=16).output_shape[1:3] == (1, 1)
-    with pytest.raises(ValueError, match=r"at least 16. Received: \(None, 15, 15, 1\)"):
-        network(side=15)
-
-
-def test_the_registry_knows_it() -> None:
-    assert BACKBONES["vgg5"] is vgg5

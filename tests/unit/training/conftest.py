@@ -143,7 +143,9 @@ def _watch(
     device = devices.prepare(params.train, seed)
     with pytest.MonkeyPatch.context() as patch, contextlib.suppress(_EnoughSeen):
         patch.setattr(scratch, "fit", watched_fit)
-        outcome = scratch.train(params, head, seed, records, device, reported.append)
+        outcome = scratch.train(
+            params, head, seed, records, device, lambda phase, entry: reported.append(entry)
+        )
     return Watched(outcome, reported=reported, **seen)
 
 

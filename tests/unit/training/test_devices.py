@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from quickspine.params import Params
 from quickspine.training import devices
-from quickspine.training.devices import cpu_has_bfloat16, prepare
+from quickspine.training.devices import cpu_flags, cpu_has_bfloat16, prepare, threads
 
 
 @pytest.fixture
@@ -32,10 +33,29 @@ def _without_gpus(gpus: list[str]) -> None:
     ("flags", "fast"),
     [("fpu avx512_bf16 sse", True), ("amx_tile amx_bf16", True), ("avx2 avx512f", False)],
 )
-def test_bfloat16_is_for_cpus_that_have_it(tmp_path: Path, flags: str, fast: bool) -> None:
-    (tmp_path / "cpuinfo").write_text(f"flags\t\t: {flags}\n")
-    assert cpu_has_bfloat16(tmp_path / "cpuinfo") == fast
-    assert not cpu_has_bfloat16(tmp_path / "missing")
+def test_bfloat16_is_for_cpus_that_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, fast: bool
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"model name\t: bf16 amx_bf16\nflags\t\t: {flags}\n")
+    found = cpu_flags(tmp_path / "cpuinfo")
+    assert found == set(flags.split())
+    monkeypatch.setattr(devices, "cpu_flags", lambda: found)
+    assert cpu_has_bfloat16() == fast
+    assert cpu_flags(tmp_path / "missing") == set()
+
+
+def test_threads_are_those_that_tensorflow_will_use(
+    make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    assert threads() == len(os.sched_getaffinity(0))
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "5")
+    assert threads() == 5
+    chosen: list[int] = []
+    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", chosen.append)
+    prepare(make_params({}).train, 1)
+    prepare(make_params({"train.threads": 3}).train, 1)
+    assert chosen == [3]
 
 
 @pytest.mark.parametrize("fast", [True, False])

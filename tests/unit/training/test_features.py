@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +54,6 @@ def test_other_facts_are_other_features(rows: Rows, feature_folder: Path) -> Non
     assert len(list(feature_folder.iterdir())) == 2
 
 
-def test_deleting_features_costs_time_alone(rows: Rows, feature_folder: Path) -> None:
-    forward = Forward()
-    first = np.array(kept({}, forward, batches(rows), "rows", feature_folder))
-    for path in feature_folder.iterdir():
-        shutil.rmtree(path)
-    np.testing.assert_array_equal(kept({}, forward, batches(rows), "rows", feature_folder), first)
-    assert forward.calls == 8
-
-
 def test_a_failure_leaves_no_features(rows: Rows, feature_folder: Path) -> None:
     def broken(batch: Any) -> Any:
         raise RuntimeError("out of memory")
@@ -101,19 +91,6 @@ def test_too_little_room_is_found_at_the_first_batch(rows: Rows, feature_folder:
     assert list(feature_folder.iterdir()) == []
 
 
-def test_no_batches_are_no_features(rows: Rows, feature_folder: Path) -> None:
-    with pytest.raises(ValueError, match="rows: no batches"):
-        kept({}, Forward(), batches(rows).take(0), "rows", feature_folder)
-    assert list(feature_folder.iterdir()) == []
-
-
-def test_features_of_maps_keep_their_shape(feature_folder: Path) -> None:
-    maps = np.random.default_rng(0).normal(size=(5, 2, 2, 3)).astype(np.float32)
-    np.testing.assert_array_equal(
-        kept({}, Forward(), batches(maps), "maps", feature_folder), maps * 2
-    )
-
-
 def seen(data: Any) -> list[tuple[bytes, bytes]]:
     return [(x.numpy().tobytes(), y.numpy().tobytes()) for x, y in data]
 
@@ -121,14 +98,6 @@ def seen(data: Any) -> list[tuple[bytes, bytes]]:
 def of(rows: Rows, labels: Labels, size: int, epoch: int, seed: int = 1) -> Any:
     """One epoch."""
     return shuffled(rows, labels, size, seed=seed, epochs=epoch + 1)(epoch)
-
-
-def test_the_order_of_an_epoch_comes_from_seed_and_epoch(rows: Rows, labels: Labels) -> None:
-    first = seen(of(rows, labels, 5, 0))
-    seen(of(rows, labels, 5, 3))
-    assert seen(of(rows, labels, 5, 0)) == first
-    assert first != seen(of(rows, labels, 5, 1))
-    assert first != seen(of(rows, labels, 5, 0, seed=2))
 
 
 @pytest.mark.parametrize("size", [4, 5])
@@ -140,13 +109,6 @@ def test_epochs_follow_one_another_each_as_it_is_by_itself(
     for first in range(5):  # from the fifth on there is nothing
         assert seen(epochs(first)) == alone[first * steps :]
     assert seen(epochs(1).skip(2)) == alone[steps + 2 :]
-
-
-def test_options_do_without_autotuning(rows: Rows, labels: Labels) -> None:
-    """Autotuning stalls for seconds where an iterator ends."""
-    for data in (of(rows, labels, 5, 0), ordered(rows, labels, 5)):
-        assert data.options().autotune.enabled is False
-        assert data.options().deterministic is True
 
 
 def test_an_epoch_holds_every_row_once_with_its_label(rows: Rows, labels: Labels) -> None:

@@ -16,14 +16,14 @@ from quickspine.nets import pretrained
 from quickspine.nets.pretrained.blocks import split
 from quickspine.params import Params
 from quickspine.training import features, finetune
+from quickspine.training.code import code_digest
 from quickspine.training.devices import Device
 from quickspine.training.loop import Fitted, Task
 from quickspine.training.loop import fit as loop_fit
 from quickspine.training.model_file import load, save
 from quickspine.training.outputs import Outcome
 from quickspine.training.progress import Epoch, merit
-from quickspine.training.scoring import score
-from quickspine.training.step import compiled_forward
+from quickspine.training.step import compiled_forward, score
 
 SIZE = 32
 
@@ -225,6 +225,8 @@ def test_heads_differ_in_nothing_but_the_head(shared: Shared) -> None:
     assert [each["head"] for each in facts] == ["dense", "spinal", "spinal"]
     assert [each["seed"] for each in facts] == [1, 1, 2]
     assert {each["data_digest"] for each in facts} == {shared.runs.records.digest}
+    assert len({each["weights_digest"] for each in facts}) == 1
+    assert facts[1]["code_digest"] == facts[2]["code_digest"] == code_digest("finetune", "spinal")
 
 
 def test_equal_runs_are_equal_with_and_without_kept_features(

@@ -51,13 +51,6 @@ def test_cosine_ends_near_zero_and_halves_in_the_middle(
         assert cosine.rate((steps + warmup) // 2) == pytest.approx(peak / 2)
 
 
-def test_cosine_ignores_the_validation_loss() -> None:
-    cosine = Cosine(0.1, 10)
-    before = [cosine.rate(step) for step in range(10)]
-    cosine.epoch_ended(math.inf)
-    assert [cosine.rate(step) for step in range(10)] == before
-
-
 @given(step=st.integers(0, 9))
 def test_warm_up_is_linear(step: int) -> None:
     for made in (
@@ -97,14 +90,6 @@ def test_plateau_never_rises_nor_shrinks_more_often_than_it_may(
     assert rates == sorted(rates, reverse=True)
     assert len(set(rates)) - 1 <= len(losses) // patience
     assert rates[-1] >= factor ** (len(losses) // patience) * (1 - 1e-9)
-
-
-@given(losses=st.lists(st.floats(0, 10), min_size=1, max_size=20, unique=True))
-def test_plateau_keeps_the_rate_of_a_loss_that_falls(losses: list[float]) -> None:
-    plateau = Plateau(0.3, 1, 0.5)
-    for loss in sorted(losses, reverse=True):
-        plateau.epoch_ended(loss)
-        assert plateau.rate(7) == 0.3
 
 
 @given(peak=peaks, warmup=st.integers(0, 30), every=st.integers(1, 50), step=st.integers(0, 400))

@@ -26,19 +26,17 @@ def test_records_replaced_while_they_train_are_refused(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(records.folder, tmp_path / "records")
     own = open_records(tmp_path / "records")
-    train = scratch.train
 
-    def replaced(*arguments: Any) -> Any:
-        outcome = train(*arguments)
+    def replaced(*arguments: Any, **options: Any) -> Any:
+        outcome = scratch.train(*arguments, **options)
         manifest = read_json(own.folder / "manifest.json", "tfrecords")
         write_json(own.folder / "manifest.json", {**manifest, "licence": "another"})
         return outcome
 
     monkeypatch.setattr(devices, "prepare", lambda section, seed: cpu)
-    monkeypatch.setattr(scratch, "train", replaced)
     off = small.tracking.model_copy(update={"enabled": False})
     params = small.model_copy(update={"tracking": off})
     place = tmp_path / "models" / "train-spinal-1"
     with pytest.raises(InputError, match=r"manifest\.json: replaced while it was read"):
-        session.run(params, "train", "spinal", 1, own, place)
+        session.run(replaced, params, "train", "spinal", 1, own, place)
     assert not place.exists()

@@ -34,7 +34,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 def test_each_stage_reads_its_own_splits(
     small: Params, records: RecordSet, cpu: Device, read: set[str], tmp_path: Path
 ) -> None:
-    outcome = scratch.train(small, "spinal", 1, records, cpu, lambda entry: None)
+    outcome = scratch.train(small, "spinal", 1, records, cpu, lambda phase, entry: None)
     assert read == {"train", "validation"}
 
     metrics = outputs.write(outcome, tmp_path / "train-spinal-1")

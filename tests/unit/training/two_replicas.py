@@ -25,13 +25,12 @@ from quickspine.nets import pretrained
 from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Params
 from quickspine.training import checkpoints, features, loop, step
-from quickspine.training.adam import adam
 from quickspine.training.checkpoints import Checkpoint
 from quickspine.training.devices import Device
 from quickspine.training.finetune import finetune
 from quickspine.training.loop import Task, fit
+from quickspine.training.optimizers import Maker, MomentumSGD, adam
 from quickspine.training.schedules import Cosine
-from quickspine.training.sgd import sgd
 
 ROWS = np.random.default_rng(0).normal(size=(15, 9)).astype(np.float32)
 RANDOM = "all switched on"  # dropout and normalisation: each replica has its own
@@ -55,8 +54,8 @@ def head(
         outputs = SpinalHead(3, width=5, sub_layers=2, seed=3, name="head", **settings)(inputs)
         model = keras.Model(inputs, outputs)
     data = tf.data.Dataset.from_tensor_slices((ROWS, LABELS))
-    made = plain_descent if plain else adam
-    made = made if momentum is None else partial(sgd, momentum=momentum)
+    made: Maker = plain_descent if plain else adam
+    made = made if momentum is None else partial(MomentumSGD, momentum=momentum)
     batches = features.shuffled(ROWS, LABELS, batch, seed=1, epochs=2)
     task = Task(
         name="head",
@@ -74,7 +73,7 @@ def head(
     return fitted.weights, fitted.history
 
 
-def plain_descent(rate: float, replicas: int) -> keras.optimizers.Optimizer:
+def plain_descent(rate: float) -> keras.optimizers.Optimizer:
     """Stands for Adam, which would hide gradients that are twice too large."""
     return keras.optimizers.SGD(rate)
 

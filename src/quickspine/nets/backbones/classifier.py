@@ -10,14 +10,13 @@ import keras
 from quickspine.nets.backbones.cifar_cnn import cifar_cnn
 from quickspine.nets.backbones.cnn import cnn
 from quickspine.nets.backbones.densenet import densenet
-from quickspine.nets.backbones.resnet import resnet18, resnet34
-from quickspine.nets.backbones.vgg import vgg5, vgg11, vgg13, vgg16, vgg19
 from quickspine.nets.backbones.features import pooling, select_features
 from quickspine.nets.backbones.layers.chain import ChainHead, part_size
 from quickspine.nets.backbones.layers.convolution import TunedConvolution
 from quickspine.nets.backbones.layers.head_builder import build_head, head_class
+from quickspine.nets.backbones.resnet import resnet18, resnet34
+from quickspine.nets.backbones.vgg import vgg5, vgg11, vgg13, vgg16, vgg19
 from quickspine.params import Train
-
 
 BACKBONES: dict[str, Callable[..., Any]] = {
     "cnn": cnn,

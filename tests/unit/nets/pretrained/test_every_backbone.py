@@ -64,6 +64,12 @@ READ = [
 SIDE, CLASSES = 8, 3
 
 
+def slow_but(names: list[str], *quick: str) -> list[Any]:
+    """Parameters of a test that is marked slow for all but a few."""
+    slow = pytest.mark.slow
+    return [name if name in quick else pytest.param(name, marks=slow) for name in names]
+
+
 @pytest.fixture
 def _with_fewer_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Backbones of the same layers in minutes less."""
@@ -125,7 +131,7 @@ def know_statistics(backbone: keras.Model, images: tf.Tensor) -> None:
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.usefixtures("_with_fewer_blocks")
-@pytest.mark.parametrize("name", BACKBONES if ALL else TRAINED)
+@pytest.mark.parametrize("name", BACKBONES if ALL else slow_but(TRAINED, "MobileNet"))
 def test_it_trains_two_steps_and_its_file_answers_the_same(
     name: str, make_params: Callable[..., Params], tmp_path: Path
 ) -> None:
@@ -165,6 +171,6 @@ def test_it_trains_two_steps_and_its_file_answers_the_same(
 
 
 @pytest.mark.usefixtures("_with_fewer_blocks")
-@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize("name", slow_but(READ, "VGG16", "MobileNetV2"))
 def test_a_file_of_it_would_be_read(name: str) -> None:
     allowed_classes.check(json.loads(build(name, "none", find(name).minimum).to_json()))

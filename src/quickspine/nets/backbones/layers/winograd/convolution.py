@@ -19,9 +19,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from quickspine.aligned import aligned, allocated
 from quickspine.nets.backbones.layers.winograd import transforms
 from quickspine.nets.backbones.layers.winograd.arithmetic import SIDE, TILE, WEIGHTS
+from quickspine.nets.backbones.layers.winograd.memory import aligned, allocated
 from quickspine.parallel import processors
 
 PRODUCTS = SIDE * SIDE

@@ -1,7 +1,8 @@
-"""Descent with momentum: PyTorch's rule, by one operation a weight and by Keras' own."""
+"""Descent with momentum is PyTorch's rule, and Adam has PyTorch's epsilon."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,7 +11,8 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from quickspine.training.sgd import FusedSGD, MomentumSGD, sgd
+from quickspine.params import Params
+from quickspine.training.optimizers import MomentumSGD, optimizer_maker
 
 SHAPES = ((3, 3, 2, 4), (4,), (7, 3), (1,))
 RATES = [0.1, 0.1, 0.0, 1e-5, 0.02, 0.3]
@@ -57,8 +59,8 @@ def reference(momentum: float) -> tuple[Values, Values]:
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
 def test_it_is_pytorch_s_rule(momentum: float) -> None:
     weights, velocities = reference(momentum)
-    for kind, xla in ((FusedSGD, False), (FusedSGD, True), (MomentumSGD, False)):
-        found, kept = stepped(kind(0.5, momentum=momentum), xla=xla)
+    for xla in (False, True):
+        found, kept = stepped(MomentumSGD(0.5, momentum=momentum), xla=xla)
         assert len(kept) == (len(SHAPES) if momentum else 0)
         for value, expected in zip(found, weights, strict=True):
             np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-6)
@@ -69,12 +71,10 @@ def test_it_is_pytorch_s_rule(momentum: float) -> None:
         assert max(np.abs(a - b).max() for a, b in zip(other, weights, strict=True)) > 0.01
 
 
-def test_one_replica_gets_the_kernel_and_several_the_same_state() -> None:
-    both = [sgd(0.25, replicas, momentum=0.5) for replicas in (1, 2)]
-    assert [type(each) for each in both] == [FusedSGD, MomentumSGD]
-    assert [float(each.learning_rate.numpy()) for each in both] == [0.25, 0.25]
-    for each in both:
-        each.build([keras.Variable(value, name=f"w{n}") for n, value in enumerate(start())])
-    one, other = ([(v.name, tuple(v.shape), v.dtype) for v in each.variables] for each in both)
-    assert one == other
-    assert len(one) == 2 + len(SHAPES)
+def test_params_choose_the_optimizer(make_params: Callable[..., Params]) -> None:
+    sgd = {"finetune.optimizer": "sgd", "finetune.momentum": 0.5}
+    made = optimizer_maker(make_params(sgd).finetune)(0.25)
+    assert (type(made), made.momentum, float(made.learning_rate)) == (MomentumSGD, 0.5, 0.25)
+    made = optimizer_maker(make_params({}).train)(0.25)
+    assert type(made) is keras.optimizers.Adam
+    assert made.epsilon == 1e-8
