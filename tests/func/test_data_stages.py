@@ -149,6 +149,7 @@ def test_fetch_is_stopped_quietly_with_its_workers(
     assert list((empty / "data").iterdir()) == []
 
 
+@pytest.mark.faults
 def test_a_killed_worker_is_named_as_a_want_of_memory(empty: Path) -> None:
     process = start(empty, "fetch")
     until(lambda: drawing(empty), process)
@@ -163,6 +164,7 @@ def test_a_killed_worker_is_named_as_a_want_of_memory(empty: Path) -> None:
     assert list((empty / "data").iterdir()) == []
 
 
+@pytest.mark.faults
 def test_workers_end_with_a_stage_that_is_killed(empty: Path) -> None:
     process = start(empty, "fetch")
     until(lambda: drawing(empty), process)
@@ -173,6 +175,7 @@ def test_workers_end_with_a_stage_that_is_killed(empty: Path) -> None:
     assert gone(children)
 
 
+@pytest.mark.faults
 @SIGNALS
 def test_preprocess_is_stopped_quietly(raw: Path, number: signal.Signals, everyone: bool) -> None:
     process = start(raw, "preprocess")

@@ -35,6 +35,8 @@ needs_time = pytest.mark.skipif(
 STAGES_UNDER_A_LIMIT = """
 import os, resource, runpy, sys
 from pathlib import Path
+
+pytestmark = pytest.mark.slow
 limit, size, stage, *folders = sys.argv[1:]
 if limit != "none":
     resource.setrlimit(getattr(resource, limit), (int(size), int(size)))

@@ -11,6 +11,8 @@ from PIL import Image
 
 from tests.func.project import Project, new
 
+pytestmark = pytest.mark.slow
+
 COLOURS = {"a/b & <red>": (200, 30, 30), "green": (30, 180, 30), "blue": (40, 40, 210)}
 COUNTS = {"Training": 20, "Test": 10}
 

@@ -150,6 +150,7 @@ print(json.dumps([
     assert {"train-dense.test_accuracy", "finetune.ci95_low"} <= set(runs["evaluate"][2])
 
 
+@pytest.mark.slow
 def test_every_head_goes_through_the_whole_pipeline(copied: Callable[[], Project]) -> None:
     project = copied()
     heads = ["dense", "spinal", "linear", "matched", "progressive"]
@@ -177,6 +178,7 @@ def test_a_second_repro_runs_nothing(finished: Project) -> None:
     assert finished.run("dvc", "status", "-q", check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_an_experiment_runs_what_depends_on_its_change_and_nothing_else(
     copied: Callable[[], Project],
 ) -> None:
@@ -198,6 +200,7 @@ def test_an_experiment_runs_what_depends_on_its_change_and_nothing_else(
     assert project.run("dvc", "status", "-q", check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_another_category_runs_all_again_and_mlruns_is_not_needed(
     copied: Callable[[], Project],
 ) -> None:
@@ -212,6 +215,7 @@ def test_another_category_runs_all_again_and_mlruns_is_not_needed(
     assert (project.path / "mlruns/mlflow.db").is_file()
 
 
+@pytest.mark.slow
 def test_a_retrained_model_is_the_same_to_the_byte(copied: Callable[[], Project]) -> None:
     project = copied()
     place = project.path / "models/train-spinal-1/model.keras"

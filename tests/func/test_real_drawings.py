@@ -10,6 +10,8 @@ import pytest
 from tests.func.project import new
 from tests.mirror_server import MirrorServer
 
+pytestmark = pytest.mark.slow
+
 MIRROR = os.environ.get("QUICKDRAW_MIRROR")
 CATEGORIES = ["The Mona Lisa", "airplane", "coffee cup", "t-shirt"]
 ROWS = 300
