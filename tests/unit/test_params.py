@@ -40,6 +40,7 @@ NETWORK_DEFAULTS = {
     "momentum": 0.9,
     "step_epochs": 7,
     "step_factor": 0.1,
+    "threads": None,
 }
 DEFAULTS = {
     "data.dataset": None,
