@@ -7,6 +7,7 @@ doodles, repeated, with eight pixels changed each time so that no two are equal.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -98,6 +99,7 @@ def make_project(folder: Path, count: int) -> None:
     values["data"] |= {"categories": list(DOODLES)}
     values["data"] |= {"drawings_per_category": -(-count // len(DOODLES))}
     (folder / "params.yaml").write_text(json.dumps(values), encoding="utf-8")  # YAML too
+    shutil.copy(ROOT / "dvc.yaml", folder)
 
 
 def change_pixels(drawings: NDArray[np.uint8], again: int) -> NDArray[np.uint8]:

@@ -40,6 +40,7 @@ def make_raw(folder: Path, rows: int, random: np.random.Generator | None) -> Non
     values["data"] |= {"categories": CATEGORIES, "drawings_per_category": rows}
     values["records"]["shard_mebibytes"] = 1
     (folder / "params.yaml").write_text(json.dumps(values))
+    shutil.copy(ROOT / "dvc.yaml", folder)
     place = folder / "data/raw"
     place.mkdir(parents=True)
     entries: list[dict[str, Any]] = []
@@ -112,6 +113,7 @@ def empty(tmp_path: Path) -> Path:
     values["data"] |= {"source": "doodles", "categories": CATEGORIES}
     values["data"] |= {"drawings_per_category": 300_000}
     (tmp_path / "params.yaml").write_text(json.dumps(values))
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
     return tmp_path
 
 

@@ -175,7 +175,7 @@ def disk(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The finished project on a disk of 20 MB, without its models and runs."""
     place = tmp_path_factory.mktemp("small") / "disk"
     with small_disk(place, 20_000_000):
-        for name in ("data", "pipeline", "src", "params.yaml"):
+        for name in ("data", "pipeline", "src", "params.yaml", "dvc.yaml"):
             whole = finished.path / name
             copy: Callable[..., object] = shutil.copytree if whole.is_dir() else shutil.copy
             copy(whole, place / name)

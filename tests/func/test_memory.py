@@ -22,6 +22,8 @@ from quickspine.params import load
 from quickspine.sources.storage import npy
 from tests.mirror_server import MirrorServer
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 GIB = 2**30
 LINUX = Path("/proc/self/status").exists()
@@ -35,8 +37,6 @@ needs_time = pytest.mark.skipif(
 STAGES_UNDER_A_LIMIT = """
 import os, resource, runpy, sys
 from pathlib import Path
-
-pytestmark = pytest.mark.slow
 limit, size, stage, *folders = sys.argv[1:]
 if limit != "none":
     resource.setrlimit(getattr(resource, limit), (int(size), int(size)))
@@ -82,6 +82,7 @@ def project(folder: Path, rows: Mapping[str, int], mirror: str = "") -> Path:
     values["data"] |= {"mirror": mirror or place.as_uri()}
     values["records"]["shard_mebibytes"] = 4
     (folder / "params.yaml").write_text(json.dumps(values))  # YAML too
+    shutil.copy(ROOT / "dvc.yaml", folder)
     return folder
 
 

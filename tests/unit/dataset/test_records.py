@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from quickspine.dataset.prepare.table import NAME
 from quickspine.dataset.records import write as module
-from quickspine.dataset.records.tfrecord import record
+from quickspine.dataset.records.tfrecord import records
 from quickspine.errors import InputError
 from quickspine.files import digest, sha256
 from quickspine.params import SPLITS, Records
@@ -176,7 +176,7 @@ def test_a_record_is_what_tensorflow_would_write(tmp_path: Path, size: int, labe
     example = tf.train.Example(features=tf.train.Features(feature=features))
     with tf.io.TFRecordWriter(str(tmp_path / "one")) as writer:
         writer.write(example.SerializeToString(deterministic=True))
-    assert record(image, label) == (tmp_path / "one").read_bytes()
+    assert records([b"x", image], label)[1] == (tmp_path / "one").read_bytes()
 
 
 @pytest.fixture

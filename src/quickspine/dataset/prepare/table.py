@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from quickspine.params import SPLITS
 
 NAME = "images.parquet"
-GROUP = 1 << 20  # images written at once
+GROUP = 1 << 17  # images written at once
 ROW_BYTES = 4  # of an image in the file, at most: rows follow one another, so they pack well
 SCHEMA = pa.schema(
     [
@@ -36,7 +36,8 @@ def write_table(path: Path, rows: Sequence[int], splits: NDArray[np.uint8]) -> N
     """
     starts = np.concatenate([[0], np.cumsum(rows)])
     names = pa.array(SPLITS)
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+    packed = {"use_dictionary": ["split"], "column_encoding": {"row": "DELTA_BINARY_PACKED"}}
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd", **packed) as writer:
         for first in range(0, len(splits), GROUP):
             numbers = first + np.flatnonzero(splits[first : first + GROUP] < len(SPLITS))
             labels = np.searchsorted(starts, numbers, side="right") - 1

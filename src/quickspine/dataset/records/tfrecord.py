@@ -7,26 +7,30 @@ features `image` (raw uint8 pixels, or an image file as it came) and `label` (in
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Sequence
 from functools import lru_cache
 
 import google_crc32c
-
-LENGTH, CHECKSUM = struct.Struct("<Q"), struct.Struct("<I")
-
-
-def record(image: bytes, label: int) -> bytes:
-    """The record of an image, framing included."""
-    length, before, after = _around(len(image), label)
-    content = b"".join((before, image, after))
-    return b"".join((length, content, _masked(content)))
+import numpy as np
 
 
-def _masked(content: bytes) -> bytes:
-    """CRC-32C as TFRecord stores it: turned by 15 bits, plus a constant."""
-    checksum = google_crc32c.value(content)
-    turned = checksum >> 15 | checksum << 17
-    return CHECKSUM.pack(turned + 0xA282EAD8 & 0xFFFFFFFF)
+def records(images: Sequence[bytes], label: int) -> list[bytes]:
+    """The records of images of one label, framing included."""
+    around = [_around(len(image), label) for image in images]
+    contents = [
+        before + image + after for (_, before, after), image in zip(around, images, strict=True)
+    ]
+    joined = zip((length for length, _, _ in around), contents, _masked(contents), strict=True)
+    return list(map(b"".join, joined))
+
+
+def _masked(contents: Sequence[bytes]) -> list[bytes]:
+    """CRC-32Cs as TFRecord stores them: turned by 15 bits, plus a constant."""
+    checksums = np.fromiter(map(google_crc32c.value, contents), np.uint32, len(contents))
+    turned = checksums >> np.uint32(15) | checksums << np.uint32(17)
+    masked = (turned + np.uint32(0xA282EAD8)).astype("<u4").view("V4")
+    found: list[bytes] = masked.tolist()
+    return found
 
 
 @lru_cache(4096)
@@ -42,8 +46,8 @@ def _around(size: int, label: int) -> tuple[bytes, bytes, bytes]:
         before = start + _varint(inner) + before
         inner = size + len(before)
     before = _tag(1) + _varint(inner + len(after)) + before
-    length = LENGTH.pack(len(before) + size + len(after))
-    return length + _masked(length), before, after
+    length = (len(before) + size + len(after)).to_bytes(8, "little")
+    return length + _masked([length])[0], before, after
 
 
 def _tag(number: int) -> bytes:

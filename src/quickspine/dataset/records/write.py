@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from quickspine.dataset.prepare.table import NAME, read_split
 from quickspine.dataset.records.seeds import derive
-from quickspine.dataset.records.tfrecord import record
+from quickspine.dataset.records.tfrecord import records
 from quickspine.errors import InputError
 from quickspine.files import digest, read_manifest, sha256, whole_folder, write_manifest
 from quickspine.parallel import Stop, by_threads, cores
@@ -88,7 +88,7 @@ def _record_bytes(raw: Raw) -> int:
     if raw.has_pictures:
         size = sum(file.path.stat().st_size for file in raw.files if file.path.exists())
         return size // max(1, sum(raw.rows)) + FRAMING
-    return len(record(bytes(pixels_of(raw.manifest)), len(raw.files) - 1))
+    return len(records([bytes(pixels_of(raw.manifest))], len(raw.files) - 1)[0])
 
 
 @dataclass(frozen=True)
@@ -129,18 +129,17 @@ def _write_shards(job: _Shards, stop: Stop) -> list[dict[str, Any]]:
     numbers = np.concatenate(job.numbers)
     order = np.argsort(numbers)
     edges = np.searchsorted(numbers[order], job.starts)
-    records = [b""] * len(numbers)
+    made = np.empty(len(numbers), object)
     for label, file in enumerate(job.files):
         places = order[edges[label] : edges[label + 1]]
-        contents = file.read((numbers[places] - job.starts[label]).tolist(), stop)
-        for position, image in zip(places.tolist(), contents, strict=True):
-            records[position] = record(image, label)
+        images = file.read((numbers[places] - job.starts[label]).tolist(), stop)
+        made[places] = records(list(images), label)
     entries, first = [], 0
     for name, own in zip(job.names, job.numbers, strict=True):
         hasher, size, end = hashlib.sha256(), 0, first + len(own)
         with (job.folder / name).open("wb") as file_out:
             for start in range(first, end, PIECE):
-                piece = b"".join(records[start : min(start + PIECE, end)])
+                piece = b"".join(made[start : min(start + PIECE, end)].tolist())
                 hasher.update(piece)
                 size += file_out.write(piece)
         facts = {"file": name, "examples": len(own), "bytes": size}
