@@ -134,6 +134,7 @@ MOMENTS: dict[str, Callable[[Path, subprocess.Popen[str]], object]] = {
 }
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("moment", MOMENTS)
 @SIGNALS
 def test_fetch_is_stopped_quietly_with_its_workers(
@@ -166,6 +167,7 @@ def test_a_killed_worker_is_named_as_a_want_of_memory(empty: Path) -> None:
     assert list((empty / "data").iterdir()) == []
 
 
+@pytest.mark.core
 @pytest.mark.faults
 def test_workers_end_with_a_stage_that_is_killed(empty: Path) -> None:
     process = start(empty, "fetch")
@@ -190,6 +192,7 @@ def test_preprocess_is_stopped_quietly(raw: Path, number: signal.Signals, everyo
     assert [path.name for path in (raw / "data").iterdir()] == ["raw"]
 
 
+@pytest.mark.faults
 def test_damage_that_workers_find_is_named_and_leaves_nothing(raw: Path) -> None:
     """A bit in the middle of the second category, while the first is being digested."""
     path = raw / "data/raw/zigzag.npy"
@@ -212,6 +215,7 @@ def test_damage_that_workers_find_is_named_and_leaves_nothing(raw: Path) -> None
     assert [path.name for path in (raw / "data").iterdir()] == ["raw"]
 
 
+@pytest.mark.faults
 def test_tfrecords_is_stopped_quietly(chosen: Path) -> None:
     process = start(chosen, "tfrecords")
     until(lambda: list(chosen.glob("data/.partial-records-*/train-*.tfrecord")), process)
@@ -222,6 +226,7 @@ def test_tfrecords_is_stopped_quietly(chosen: Path) -> None:
     assert sorted(path.name for path in (chosen / "data").iterdir()) == ["raw", "subset"]
 
 
+@pytest.mark.slow
 def test_preprocess_and_tfrecords_start_without_tensorflow(chosen: Path) -> None:
     code = (
         "import runpy, sys; sys.argv[1:] = []; "

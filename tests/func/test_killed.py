@@ -45,7 +45,6 @@ def whole(project: Project, stage: str) -> str:
     return project.run(*command, "--head", "spinal", "--seed", "1").stdout
 
 
-@pytest.mark.core
 def test_a_training_killed_again_and_again(copied: Callable[[], Project]) -> None:
     """Two epochs of eleven steps; each start goes on where the one before it was killed."""
     project = copied()

@@ -69,6 +69,7 @@ def test_replaced_pictures_are_fetched_again_also_past_the_run_cache(
     assert raw(project) == second
 
 
+@pytest.mark.slow
 def test_another_folder_and_none_are_noticed(project: Project, tmp_path: Path) -> None:
     project.run("dvc", "repro", "fetch")
     first = raw(project)

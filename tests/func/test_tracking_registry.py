@@ -95,6 +95,7 @@ def decision(run_id: str, **changes: Any) -> str | None:
     return tags.get("registry_decision")
 
 
+@pytest.mark.slow
 def test_the_alias_moves_by_the_rule_and_every_decision_is_told(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

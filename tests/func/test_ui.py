@@ -81,6 +81,7 @@ def status(port: int, host: str) -> int:
         connection.close()
 
 
+@pytest.mark.slow
 def test_it_makes_the_store_serves_it_and_ends_with_its_workers(
     project: Path, port: int, start: Start, tmp_path: Path
 ) -> None:

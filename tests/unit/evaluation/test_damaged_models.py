@@ -127,6 +127,7 @@ def test_a_file_that_keras_would_not_have_written_is_refused(path: Path, tmp_pat
         load(path)
 
 
+@pytest.mark.faults
 def test_whatever_byte_of_a_model_file_is_damaged_it_is_refused_or_the_same(
     path: Path, tmp_path: Path
 ) -> None:

@@ -119,6 +119,7 @@ def test_the_small_way_has_a_convolution_s_gradients(shape: tuple[int, ...], fil
         assert float(tf.norm(value - wanted)) <= 2**-8 * float(tf.norm(wanted))
 
 
+@pytest.mark.slow
 def test_training_in_each_way_is_a_convolution_without_its_bias() -> None:
     for side, channels, filters in ((15, 65, 64), (7, 9, 6), (16, 3, 5)):
         layer, maps = built(channels, filters), drawn(2, side, side, channels)
@@ -198,6 +199,7 @@ def test_a_tuned_network_s_weights_are_those_of_the_plain_one(
         np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.slow
 def test_a_network_that_does_without_compiles_nothing() -> None:
     program = """if True:
         import sys, tensorflow as tf

@@ -138,6 +138,8 @@ def test_the_course_is_worth_testing(whole: Fitted) -> None:
     assert whole.best == whole.history[0]
 
 
+@pytest.mark.core
+@pytest.mark.slow
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, STEPS * EPOCHS - 1), min_size=1, max_size=3), st.booleans())
 @example([1, 1, 1], True)
@@ -425,6 +427,7 @@ def test_finetuning_and_training_can_be_watched_from_outside(tmp_path: Path, cpu
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_training_in_bfloat16_goes_on_to_the_same_file(
     small: Params,
     records: RecordSet,
@@ -470,6 +473,7 @@ def test_a_training_in_bfloat16_goes_on_to_the_same_file(
     assert "going on from its checkpoint, at epoch 2, step 2" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_descent_and_restarts_go_on_with_the_same_bits(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,6 +144,7 @@ def changed(before: keras.Model, after: keras.Model) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_a_real_backbone_trains_its_last_block_and_is_saved_as_it_was_validated(
     make_params: Callable[..., Params],
     records: RecordSet,
@@ -307,6 +308,7 @@ def test_other_images_or_code_are_other_features(
     assert len(runs.computed) == 12
 
 
+@pytest.mark.slow
 def test_the_file_computes_in_float32_whatever_trained(runs: Runs) -> None:
     """As in bfloat16: the network that trains is mixed, features and file are not."""
     runs.device = replace(runs.device, precision="bfloat16", policy="mixed_bfloat16")

@@ -123,6 +123,7 @@ save(classifier.build(train, "spinal", classes=3, seed=1, shape=(16, 16, 1)), Pa
 """
 
 
+@pytest.mark.slow
 def test_a_fresh_process_loads_and_saves_equal_bytes_whatever_keras_is_set_to(
     train: Train, tmp_path: Path
 ) -> None:

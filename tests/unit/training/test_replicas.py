@@ -14,6 +14,7 @@ import pytest
 from quickspine.dataset.records.reader import RecordSet
 from quickspine.params import Params
 
+pytestmark = pytest.mark.slow
 PROGRAM = Path(__file__).with_name("two_replicas.py")
 
 

@@ -145,6 +145,7 @@ def low(
     return train
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_the_file_has_plain_float32_layers_whatever_trained(
     low: Callable[[str], Low], records: RecordSet, precision: str, tmp_path: Path

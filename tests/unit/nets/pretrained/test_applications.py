@@ -38,6 +38,7 @@ def test_the_preprocessing_is_that_of_keras(name: str) -> None:
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("name", ["VGG16", "MobileNetV2"])
 def test_weights_files_of_the_bare_model_fit(name: str, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_too_many_blocks_name_the_maximum(backbone: keras.Model) -> None:
         split(backbone, backbone.blocks + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_cutting_leaves_the_backbone_whole(tmp_path: Path) -> None:
     backbone = build("efficientnet_lite0", "imagenet", 32)

@@ -97,6 +97,7 @@ def test_features_are_what_the_classifier_reads(classifier: keras.Model) -> None
     np.testing.assert_allclose(logits, classifier(images, training=False), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_saved_model_gives_the_same(tmp_path: Path) -> None:
     backbone = build("efficientnet_lite0", "imagenet", 64)

@@ -129,6 +129,7 @@ def know_statistics(backbone: keras.Model, images: tf.Tensor) -> None:
         layer.momentum = momentum
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.usefixtures("_with_fewer_blocks")
 @pytest.mark.parametrize("name", BACKBONES if ALL else slow_but(TRAINED, "MobileNet"))
