@@ -9,14 +9,12 @@ from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from quickspine import space
 from quickspine.errors import InputError, NoSpaceError
 from quickspine.files import whole_file, whole_folder
 from quickspine.space import explained, naming, need_space
-from quickspine.training.growing_npy import GrowingNpy
 
 Usage = namedtuple("Usage", "total used free")
 FULL = Path("/dev/full")
@@ -85,11 +83,6 @@ def in_a_file(place: Path) -> None:
         FULL.write_bytes(partial.name.encode())
 
 
-def in_a_growing_array(place: Path) -> None:
-    with naming(place), GrowingNpy(FULL, (784,), np.dtype(np.uint8)) as file:
-        file.append(np.ones((100, 784), np.uint8))
-
-
 @needs_full
 @pytest.mark.parametrize(
     "write",
@@ -97,7 +90,6 @@ def in_a_growing_array(place: Path) -> None:
         pytest.param(by_tensorflow, marks=pytest.mark.slow),
         in_a_folder,
         in_a_file,
-        in_a_growing_array,
     ],
 )
 def test_a_full_disk_is_named_whoever_finds_out(

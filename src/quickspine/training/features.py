@@ -19,7 +19,6 @@ from quickspine.dataset.records.reader import PREFETCH, steady
 from quickspine.dataset.records.seeds import derive
 from quickspine.files import STATE, digest, lock, sha256, whole_folder, write_json
 from quickspine.space import need_space
-from quickspine.training.growing_npy import GrowingNpy
 
 FOLDER = STATE / "features"
 
@@ -29,8 +28,8 @@ def kept(
     forward: Callable[[Any], Any],
     data: Any,
     label: str,
+    examples: int,
     folder: Path = FOLDER,
-    examples: int = 0,
 ) -> NDArray[np.float32]:
     """The outputs of `forward` for every batch of `data`, from the folder of features if there.
 
@@ -39,8 +38,8 @@ def kept(
         forward: maps a batch to float32 [n, …].
         data: a tf.data.Dataset of batches in a fixed order; run through only where needed.
         label: shown on the progress bar.
+        examples: how many there are in `data`.
         folder: where the features are kept; deleting it costs time, nothing else.
-        examples: how many there will be, so that a lack of room for them is found at once.
 
     Returns:
         float32 [examples, …], mapped from disk: it may be larger than memory.
@@ -51,19 +50,19 @@ def kept(
     place = folder / digest(facts)
     values, manifest = place / "values.npy", place / "manifest.json"
     with lock(f"features-{place.name[:16]}", wait_s=3600):
-        if place.exists() and not _sound(values, manifest):
+        if place.exists() and not _is_sound(values, manifest):
             print(f"{label}: {place} is damaged; computing it again", file=sys.stderr, flush=True)
             shutil.rmtree(place)
         if not place.exists():
             with whole_folder(place) as partial:
                 _compute(forward, data, partial / values.name, label, examples)
-                told = {"sha256": sha256(partial / values.name)}
-                write_json(partial / manifest.name, told)
-    found: NDArray[np.float32] = np.load(values, mmap_mode="r", allow_pickle=False)
-    return found
+                content = {"sha256": sha256(partial / values.name)}
+                write_json(partial / manifest.name, content)
+    features: NDArray[np.float32] = np.load(values, mmap_mode="r", allow_pickle=False)
+    return features
 
 
-def _sound(values: Path, manifest: Path) -> bool:
+def _is_sound(values: Path, manifest: Path) -> bool:
     try:
         return bool(json.loads(manifest.read_bytes())["sha256"] == sha256(values))
     except (OSError, ValueError, KeyError, TypeError):
@@ -73,17 +72,21 @@ def _sound(values: Path, manifest: Path) -> bool:
 def _compute(
     forward: Callable[[Any], Any], data: Any, path: Path, label: str, examples: int
 ) -> None:
-    file: GrowingNpy | None = None
-    for batch in tqdm(data, desc=label, unit="batch", leave=False, disable=None):
-        outputs = forward(batch).numpy().astype(np.float32)
-        if file is None:
-            size = examples * outputs[0].nbytes
-            need_space(path, size, "change finetune.unfrozen_blocks, or lower finetune.image_size")
-            file = GrowingNpy(path, outputs.shape[1:], np.dtype(np.float32))
-        file.append(outputs)
-    if file is None:
-        raise ValueError(f"{label}: no batches")
-    file.close()
+    done = 0
+    with path.open("wb") as file:
+        for batch in tqdm(data, desc=label, unit="batch", leave=False, disable=None):
+            outputs = forward(batch).numpy().astype("<f4")
+            if not done:
+                size = examples * outputs[0].nbytes
+                remedy = "change finetune.unfrozen_blocks, or lower finetune.image_size"
+                need_space(path, size, remedy)
+                shape = (examples, *outputs.shape[1:])
+                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(outputs.tobytes())
+            done += len(outputs)
+    if done != examples:
+        raise ValueError(f"{label}: {done} examples instead of {examples}")
 
 
 def shuffled(

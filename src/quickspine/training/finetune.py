@@ -167,10 +167,10 @@ def _frozen(
         images = records.ordered(name, FEATURE_BATCH).map(_first)
         count = records.examples(name)
         known, label = {**facts, "split": name}, f"features of the {name} split"
-        maps[name] = kept({**known, "part": "trunk"}, outer, images, label, examples=count)
+        maps[name] = kept({**known, "part": "trunk"}, outer, images, label, count)
         values = ordered(maps[name], np.zeros(count, np.int64), FEATURE_BATCH).map(_first)
         label = f"pooled {label}"
-        pooled[name] = kept({**known, "part": "whole"}, inner, values, label, examples=count)
+        pooled[name] = kept({**known, "part": "whole"}, inner, values, label, count)
     return maps, pooled
 
 

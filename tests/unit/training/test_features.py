@@ -35,7 +35,7 @@ def batches(rows: Rows) -> Any:
 def test_features_are_computed_once(rows: Rows, feature_folder: Path) -> None:
     forward = Forward()
     for _ in range(2):
-        found = kept({"data": "a"}, forward, batches(rows), "rows", feature_folder)
+        found = kept({"data": "a"}, forward, batches(rows), "rows", 15, feature_folder)
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, rows * 2)
     assert forward.calls == 4
@@ -46,10 +46,10 @@ def test_features_are_computed_once(rows: Rows, feature_folder: Path) -> None:
 
 def test_other_facts_are_other_features(rows: Rows, feature_folder: Path) -> None:
     forward = Forward()
-    kept({"data": "a", "size": 1}, forward, batches(rows), "rows", feature_folder)
-    kept({"size": 1, "data": "a"}, forward, batches(rows), "rows", feature_folder)
+    kept({"data": "a", "size": 1}, forward, batches(rows), "rows", 15, feature_folder)
+    kept({"size": 1, "data": "a"}, forward, batches(rows), "rows", 15, feature_folder)
     assert forward.calls == 4
-    kept({"data": "a", "size": 2}, forward, batches(rows), "rows", feature_folder)
+    kept({"data": "a", "size": 2}, forward, batches(rows), "rows", 15, feature_folder)
     assert forward.calls == 8
     assert len(list(feature_folder.iterdir())) == 2
 
@@ -59,10 +59,10 @@ def test_a_failure_leaves_no_features(rows: Rows, feature_folder: Path) -> None:
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        kept({}, broken, batches(rows), "rows", feature_folder)
+        kept({}, broken, batches(rows), "rows", 15, feature_folder)
     assert list(feature_folder.iterdir()) == []
     np.testing.assert_array_equal(
-        kept({}, Forward(), batches(rows), "rows", feature_folder), rows * 2
+        kept({}, Forward(), batches(rows), "rows", 15, feature_folder), rows * 2
     )
 
 
@@ -70,14 +70,14 @@ def test_damaged_features_are_computed_again(
     rows: Rows, feature_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     forward = Forward()
-    sound = np.array(kept({}, forward, batches(rows), "rows", feature_folder))
+    sound = np.array(kept({}, forward, batches(rows), "rows", 15, feature_folder))
     calls = forward.calls
     for name, changed in (("values.npy", -1), ("manifest.json", 20)):
         (place,) = feature_folder.iterdir()
         content = bytearray((place / name).read_bytes())
         content[changed] ^= 1
         (place / name).write_bytes(content)
-        found = kept({}, forward, batches(rows), "rows", feature_folder)
+        found = kept({}, forward, batches(rows), "rows", 15, feature_folder)
         np.testing.assert_array_equal(found, sound)
         assert forward.calls == (calls := calls + len(list(batches(rows))))
         assert "is damaged; computing it again" in capsys.readouterr().err
@@ -86,7 +86,7 @@ def test_damaged_features_are_computed_again(
 def test_too_little_room_is_found_at_the_first_batch(rows: Rows, feature_folder: Path) -> None:
     forward = Forward()
     with pytest.raises(NoSpaceError, match=r"finetune\.image_size"):
-        kept({}, forward, batches(rows), "rows", feature_folder, examples=10**15)
+        kept({}, forward, batches(rows), "rows", 10**15, feature_folder)
     assert forward.calls == 1
     assert list(feature_folder.iterdir()) == []
 

@@ -76,12 +76,12 @@ class Runs:
         keras.utils.set_random_seed(0)  # decides the backbone where it has no weights
         real_kept, real_fit = features.kept, loop_fit
 
-        def kept(facts: Any, forward: Any, data: Any, label: str, **more: Any) -> Any:
+        def kept(facts: Any, forward: Any, data: Any, label: str, examples: int) -> Any:
             def counted(batch: Any) -> Any:
                 self.computed.append(label)
                 return forward(batch)
 
-            return real_kept(facts, counted, data, label, Path("features"), **more)
+            return real_kept(facts, counted, data, label, examples, Path("features"))
 
         def fit(task: Task, device: Device, report: Any) -> Fitted:
             self.tasks.append(task)
