@@ -160,6 +160,7 @@ def markup(text: str) -> tuple[list[str], str]:
 @example("*a* [a](b) ![a](b) a|b `a` ~~a~~")
 @example("<b>a\\")
 @example("https://a.b www.c.d a@b.c")
+@example("0\u2028")
 def test_no_name_becomes_markup(name: str) -> None:
     plain = " ".join(name.split())
     kinds, words = markup(f"Category: {model_card.escape(name)}; next\n")

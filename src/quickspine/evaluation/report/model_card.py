@@ -25,7 +25,7 @@ def escape(value: object) -> str:
     """Escape Markdown: one line of text in which nothing is markup; not what is marked `safe`."""
     if hasattr(value, "__html__"):
         return str(value)
-    return MARKS.sub(r"\\\1", re.sub(r"\s+", " ", str(value)))
+    return MARKS.sub(r"\\\1", " ".join(str(value).split()))
 
 
 def write(place: Path, metrics: dict[str, Any], params: Params, digests: Mapping[str, str]) -> None:
