@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,8 +13,10 @@ from pydantic import Field
 
 from quickspine.errors import InputError
 from quickspine.files import read_json, sha256
+from quickspine.nets.pretrained.catalogue import NONE
 from quickspine.params import Params
 from quickspine.tracking.champion import Candidate
+from quickspine.training.code import code_digest
 from quickspine.training.timings import taken
 from quickspine.validation import Facts, checked
 
@@ -70,26 +72,22 @@ def find(params: Params, folder: Path, data_digest: str) -> list[Trained]:
     """Open all models that `params` asks for, of the enabled stages.
 
     Raises:
-        InputError: naming the first that is missing, damaged, in another's place, or trained on
-            other data or with other params.
+        InputError: naming the first that is missing, damaged, in another's place, trained on other
+            data, with other params or other code, or fine-tuned from other weights than the rest.
     """
-    return [
+    models = [
         _open(params, stage, head, seed, folder, data_digest)
         for stage in STAGES
         if getattr(params, stage).enabled
         for head in params.heads
         for seed in params.seeds
     ]
-
-
-def expected_digests(params: Params, stage: Stage, data_digest: str) -> Iterator[tuple[str, ...]]:
-    """List what a model's `metrics.json` must agree with, where it has the key.
-
-    Yields:
-        Key, what a difference means, and the digest to find.
-    """
-    yield "data_digest", "on other data", data_digest
-    yield "params_digest", f"with other params (section {stage})", params.digest(stage)
+    _check_code(models)
+    _check_weights(
+        [model for model in models if model.stage == "finetune"],
+        random=params.finetune.weights == NONE,
+    )
+    return models
 
 
 def _open(
@@ -103,16 +101,64 @@ def _open(
     stated = f"{metrics.stage}@{metrics.head}-{metrics.seed}"
     if stated != name:
         raise InputError(f"{path}: of the model {stated!r:.80}; run: dvc repro -f {name}")
-    for key, difference, expected in expected_digests(params, stage, data_digest):
-        if key in values and values[key] != expected:
+    for key, difference, expected in (
+        ("data_digest", "on other data", data_digest),
+        ("params_digest", f"with other params (section {stage})", params.digest(stage)),
+    ):
+        if values[key] != expected:
             raise InputError(
-                f"{folder}: trained {difference}: its {key} begins {str(values[key])[:SHOWN]!a}, "
+                f"{folder}: trained {difference}: its {key} {_begins(values[key])}, "
                 f"expected {expected[:SHOWN]!a}; run: dvc repro {name}"
             )
     if not file.is_file() or sha256(file) != metrics.model_digest:
         raise InputError(f"{file}: not the model that was trained; run: dvc repro -f {name}")
     history = _read_history(folder / "history.csv", name)
     return Trained(stage, head, seed, folder, values, history, taken(metrics.model_digest))
+
+
+def _begins(digest: object) -> str:
+    return "is missing" if digest is None else f"begins {str(digest)[:SHOWN]!a}"
+
+
+def _check_code(models: Sequence[Trained]) -> None:
+    """Refuse models of other code: DVC trains again whatever it knows to be outdated.
+
+    What it does not know of is code that was edited while a stage ran, and `dvc commit`.
+    """
+    now = {of: code_digest(*of) for of in {(model.stage, model.head) for model in models}}
+    others = [
+        model
+        for model in models
+        if model.metrics.get("code_digest") != now[model.stage, model.head]
+    ]
+    if others:
+        first, stages = others[0], " ".join(model.made_by for model in others)
+        raise InputError(
+            f"{first.folder}: trained by other code than is here now: its code_digest "
+            f"{_begins(first.metrics.get('code_digest'))}, expected "
+            f"{now[first.stage, first.head][:SHOWN]!a}; run: dvc repro, or after a dvc "
+            f"commit, which trains nothing: dvc repro -s -f {stages}"
+        )
+
+
+def _check_weights(finetuned: Sequence[Trained], random: bool) -> None:
+    """Refuse models that were fine-tuned from different weights.
+
+    Args:
+        finetuned: the models of the stage.
+        random: whether the weights are random, and so shared by the heads of one seed only.
+    """
+    firsts: dict[int | None, Trained] = {}
+    for model in finetuned:
+        first = firsts.setdefault(model.seed if random else None, model)
+        own, expected = (each.metrics.get("weights_digest") for each in (model, first))
+        if own is None or own != expected:
+            stages = " ".join(each.made_by for each in finetuned)
+            raise InputError(
+                f"{model.folder}: fine-tuned from other weights than {first.folder.name}: its "
+                f"weights_digest {_begins(own)}, that one's {_begins(expected)}; "
+                f"run: dvc repro -s -f {stages}"
+            )
 
 
 def _read_history(path: Path, made_by: str) -> list[dict[str, Any]]:

@@ -29,10 +29,11 @@ from quickspine.evaluation.trained import candidates, find
 from quickspine.files import sha256
 from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Params
+from quickspine.training.code import code_digest
 from quickspine.training.model_file import load, save
 
 SHAPE = (8, 8, 1)
-DATA = "d" * 64
+DATA, WEIGHTS = "d" * 64, "b" * 64
 NAME = "train-spinal-1"
 HISTORY = "phase,epoch,loss,accuracy,val_loss,val_accuracy,learning_rate\n"
 ROW = "train,1,1.5,0.5,1.25,0.5,0.003\n"
@@ -73,6 +74,7 @@ def good(tiny: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "params_digest": tiny.digest(stage), "parameters": 500, "head_parameters": 400,
                 "val_accuracy": 0.5, "val_loss": 1.25,
                 "model_digest": sha256(folder / "model.keras"),
+                "code_digest": code_digest(stage, "spinal"), "weights_digest": WEIGHTS,
             }  # fmt: skip
             (folder / "metrics.json").write_text(json.dumps(metrics))
     return place
@@ -143,6 +145,10 @@ MODEL, METRICS, PLOTTED = f"{NAME}/model.keras", f"{NAME}/metrics.json", f"{NAME
 OTHER = "e" * 64
 AGAIN = "run: dvc repro -f train@spinal-1"
 ONCE = "run: dvc repro train@spinal-1"
+COMMITTED = (
+    "run: dvc repro, or after a dvc commit, which trains nothing: dvc repro -s -f train@spinal-1"
+)
+FINETUNED = "run: dvc repro -s -f finetune@spinal-1 finetune@spinal-2"
 
 
 def flip(place: Path, at: int) -> None:
@@ -192,6 +198,29 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
         f"{NAME}: trained with other params (section train): its params_digest begins 'eeeeeeee",
         ONCE,
     ),
+    "other code": (
+        lambda p: edit(p / NAME, code_digest=OTHER),
+        f"{NAME}: trained by other code than is here now: its code_digest begins 'eeeeeeeeeeee', "
+        f"expected '{code_digest('train', 'spinal')[:12]}'",
+        COMMITTED,
+    ),
+    "an older version's": (
+        lambda p: edit(p / NAME, code_digest=None),
+        f"{NAME}: trained by other code than is here now: its code_digest is missing, expected '",
+        COMMITTED,
+    ),
+    "other weights": (
+        lambda p: edit(p / "finetune-spinal-2", weights_digest=OTHER),
+        "finetune-spinal-2: fine-tuned from other weights than finetune-spinal-1: its "
+        "weights_digest begins 'eeeeeeeeeeee', that one's begins 'bbbbbbbbbbbb'",
+        FINETUNED,
+    ),
+    "no weights": (
+        lambda p: edit(p / "finetune-spinal-1", weights_digest=None),
+        "finetune-spinal-1: fine-tuned from other weights than finetune-spinal-1: its "
+        "weights_digest is missing",
+        FINETUNED,
+    ),
     "no params": (lambda p: edit(p / NAME, params_digest=None), f"{METRICS}: damaged (", AGAIN),
     "no accuracy": (lambda p: edit(p / NAME, val_accuracy=1.5), f"{METRICS}: damaged (", AGAIN),
     "no history": (lambda p: (p / PLOTTED).unlink(), f"{PLOTTED}: damaged (no such file)", AGAIN),
@@ -227,12 +256,22 @@ def test_what_is_damaged_or_of_something_else_is_named(
     assert message.endswith(f"; {remedy}")
 
 
+def test_random_weights_may_differ_between_seeds(place: Path, tiny: Params) -> None:
+    """With `finetune.weights: none` each seed draws its own, for all heads."""
+    finetune = tiny.finetune.model_copy(update={"weights": "none"})
+    params = tiny.model_copy(update={"finetune": finetune})
+    for seed in (1, 2):
+        digests = {"weights_digest": str(seed) * 64, "params_digest": params.digest("finetune")}
+        edit(place / f"finetune-spinal-{seed}", **digests)
+    assert len(find(params, place, DATA)) == 4
+
+
 STRANGE = [
     *(None, True, 0, -1, 2, 1.5, 10**30, float("nan"), "", "x", "1", "dense", "../x", "\ud800"),
     *([], {}, [1], {"a": 1}, "x" * 10_000, "\x1b[2J", "0" * 64),
 ]
 READ = (
-    *("stage", "head", "seed", "data_digest", "params_digest", "model_digest"),
+    *("stage", "head", "seed", "data_digest", "params_digest", "code_digest", "model_digest"),
     *("parameters", "head_parameters", "val_accuracy", "val_loss"),
 )
 
@@ -260,9 +299,9 @@ def test_any_edit_of_the_metrics_is_refused_or_harmless(
         assert message.isprintable()
         assert len(message) < 1000
         return
-    unchanged = READ[:6]
+    unchanged = READ[:7]
     assert [found[name] for name in unchanged] == [json.loads(original)[name] for name in unchanged]
-    assert all(type(found[name]) is int and found[name] > 0 for name in READ[6:8])
+    assert all(type(found[name]) is int and found[name] > 0 for name in READ[7:9])
     assert 0 <= found["val_accuracy"] <= 1
     assert math.isfinite(found["val_loss"])
 
