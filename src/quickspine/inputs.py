@@ -7,6 +7,7 @@ and hashes like any dependency. The same holds for `inputs/weights` and `finetun
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -54,6 +55,15 @@ def link_weights(params: Params) -> None:
     _link("weights", outside_weights(params))
 
 
+def _is_in_git(path: Path) -> bool:
+    """Whether git knows files of `path`: then clones and DVC's copies for experiments have them."""
+    git = ("git", "ls-files", "--", str(path))
+    try:
+        return bool(subprocess.run(git, capture_output=True, check=False).stdout)  # noqa: S603
+    except OSError:  # no git
+        return False
+
+
 def _link(name: str, target: Path | None) -> None:
     """Set a link, atomically; leave it where it leads to the right place already."""
     link = FOLDER / name
@@ -61,8 +71,8 @@ def _link(name: str, target: Path | None) -> None:
         target = NOTHING
     else:
         target = resolve_path(str(target))
-        if target.is_relative_to(Path.cwd()):  # the project may be moved or cloned
-            target = Path(os.path.relpath(target, FOLDER))
+        if target.is_relative_to(Path.cwd()) and _is_in_git(target):
+            target = Path(os.path.relpath(target, FOLDER))  # clones have it too
     if link.is_symlink() and link.readlink() == target:
         return
     FOLDER.mkdir(exist_ok=True)

@@ -84,11 +84,20 @@ def test_another_folder_and_none_are_noticed(project: Project, tmp_path: Path) -
     assert (project.path / "inputs" / "data").readlink() == Path("none")
 
 
-def test_a_folder_inside_the_project_is_linked_relatively(project: Project) -> None:
+def test_a_folder_inside_the_project_is_found_from_temporary_copies(project: Project) -> None:
+    """One that git ignores is not in DVC's copies; one that git holds is, and in clones too."""
     write(project.path / "pictures", 20)
     project.set({"data.folder": "pictures"})
-    project.run("python", "-m", "pipeline.fetch")
-    assert (project.path / "inputs" / "data").readlink() == Path("../pictures")
+    (project.path / ".git" / "info" / "exclude").write_text("/pictures\n")
+    link = project.path / "inputs" / "data"
+    project.run("python", "-m", "quickspine.inputs")
+    assert link.readlink() == project.path / "pictures"
+    project.commit()
+    project.run("dvc", "exp", "run", "--temp", "-S", "data.drawings_per_category=5", "fetch")
+
+    project.run("git", "add", "--force", "pictures")
+    project.run("python", "-m", "quickspine.inputs")
+    assert link.readlink() == Path("../pictures")
 
 
 @pytest.mark.slow
