@@ -20,11 +20,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from quickspine.nets.backbones.layers.winograd import transforms
-from quickspine.nets.backbones.layers.winograd.arithmetic import SIDE, TILE, WEIGHTS
-from quickspine.nets.backbones.layers.winograd.memory import aligned, allocated
+from quickspine.nets.backbones.layers.winograd.transforms import SIDE, TILE, WEIGHTS
 from quickspine.parallel import processors
 
 PRODUCTS = SIDE * SIDE
+ALIGNMENT = 64  # bytes; TensorFlow copies an array that begins at anything less
 _WEIGHTS = np.kron(WEIGHTS, WEIGHTS).astype(np.float32)  # [36, 9]
 
 Kernel = Callable[[Any, Any, int, int], None]
@@ -117,8 +117,9 @@ def _recycled(shape: tuple[int, ...]) -> NDArray[np.uint16]:
     """
     size = int(np.prod(shape)) * 2
     free = _free[size]
-    memory = free.pop() if free else allocated(size)
-    found = aligned(memory).view(np.uint16).reshape(shape)
+    memory = free.pop() if free else np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    found = memory[start : start + size].view(np.uint16).reshape(shape)
     weakref.finalize(found, free.append, memory).atexit = False
     return found
 
