@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from quickspine.dataset.records.seeds import derive
 from quickspine.params import OptimizerConfig
@@ -101,10 +101,11 @@ class Reactive(Schedule):
         return False
 
     def state(self) -> dict[str, float]:
-        return {"scale": self.scale, "best": self.best}
+        # All fields that are not arguments.
+        return {each.name: getattr(self, each.name) for each in fields(self) if not each.init}
 
     def restore(self, state: dict[str, float]) -> None:
-        self.scale, self.best = state["scale"], state["best"]
+        vars(self).update(state)
 
 
 @dataclass
@@ -127,13 +128,6 @@ class Plateau(Reactive):
         if self.waited >= self.patience:
             self.scale *= self.factor
             self.waited = 0
-
-    def state(self) -> dict[str, float]:
-        return {**super().state(), "waited": self.waited}
-
-    def restore(self, state: dict[str, float]) -> None:
-        super().restore(state)
-        self.waited = int(state["waited"])
 
 
 @dataclass
@@ -160,13 +154,6 @@ class RandomRestart(Reactive):
             drawn = (derive(self.seed, "restart", self.phase, self.ended) + 0.5) / DRAWS
             self.scale = drawn**3
         self.ended += 1
-
-    def state(self) -> dict[str, float]:
-        return {**super().state(), "ended": self.ended}
-
-    def restore(self, state: dict[str, float]) -> None:
-        super().restore(state)
-        self.ended = int(state["ended"])
 
 
 def make_schedule(

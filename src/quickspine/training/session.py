@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from quickspine.dataset import SPLITS
 from quickspine.dataset.records.reader import RecordSet
@@ -19,24 +19,8 @@ from quickspine.training.progress import Epoch
 Stage = Literal["train", "finetune"]
 
 
-class Train(Protocol):
-    """`scratch.train` or `finetune.finetune`."""
-
-    def __call__(
-        self,
-        params: Params,
-        head: str,
-        seed: int,
-        records: RecordSet,
-        device: devices.Device,
-        report: Callable[[str, Epoch], None],
-        checkpoints: Checkpoints | None = None,
-    ) -> Outcome:
-        """Train one network; `report` receives the phase and the entry of every epoch."""
-
-
 def run(
-    train: Train,
+    train: Callable[..., Outcome],
     params: Params,
     stage: Stage,
     head: str,
@@ -50,7 +34,8 @@ def run(
     outputs are complete before the model goes to MLflow; a fault there loses nothing.
 
     Args:
-        train: what trains; an argument, so that a stage imports its own kind of training alone.
+        train: `scratch.train` or `finetune.finetune`; an argument, so that a stage imports its own
+            kind of training alone.
         params: the whole of params.yaml.
         stage: "train" from random weights, "finetune" on a pretrained backbone.
         head: which head.
