@@ -1,4 +1,4 @@
-"""Every backbone: the counts of the paper's tables, its maps, its initial weights."""
+"""Every backbone: the counts of the paper, maps, initial weights; and whole networks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import tensorflow as tf
 from quickspine.evaluation.flops import multiplications, products
 from quickspine.nets import sizes
 from quickspine.nets.backbones import classifier
-from quickspine.nets.backbones.classifier import BACKBONES
+from quickspine.nets.backbones.classifier import BACKBONES, pooling, select_features
 from quickspine.nets.backbones.densenet import densenet
-from quickspine.nets.backbones.features import pooling, select_features
 from quickspine.nets.backbones.layers.convolution import TunedConvolution
 from quickspine.nets.backbones.layers.head_builder import head_class
 from quickspine.nets.heads.dense import DenseHead
@@ -64,6 +63,9 @@ RESNET = {"batch_norm": False, "features": "paper", "spinal_input": "cells"}
 RESNET18 = RESNET | {"backbone": "resnet18"}
 RESNET34 = RESNET | {"backbone": "resnet34", "spinal_width": 512}
 GREY, COLOUR = (28, 28, 1), (32, 32, 3)
+# Of MNIST, EMNIST's letters and all its characters; and 345 categories of Quick, Draw!
+VGG5_DENSE = [(10, 3_646_154, 137_738), (47, 3_665_135, None), (345, 3_818_009, None)]
+VGG5_SPINAL = [(10, 3_629_770, 121_354), (47, 3_648_751, None), (345, 3_801_625, None)]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,8 @@ GREY, COLOUR = (28, 28, 1), (32, 32, 3)
         (RESNET18, "spinal", COLOUR, 10, 3_609_130, 470_026),
         pytest.param(RESNET34, "linear", COLOUR, 100, 5_693_700, None, marks=SLOW),
         pytest.param(RESNET34, "spinal", COLOUR, 100, 7_185_668, None, marks=SLOW),
+        *(({"batch_norm": True}, "dense", GREY, *counts) for counts in VGG5_DENSE),
+        *(({"batch_norm": True}, "spinal", GREY, *counts) for counts in VGG5_SPINAL),
     ],
 )
 def test_whole_networks_have_the_parameters_of_the_paper(
@@ -112,6 +116,18 @@ def test_the_other_vggs_have_the_usual_parameters(name: str, expected: int) -> N
     model = network(name, width=1)
     assert parameters(model) == expected
     assert model.output_shape == (None, 1, 1, 512)
+
+
+def test_vgg5_is_that_of_the_paper() -> None:
+    model = network("vgg5", GREY, width=1)
+    assert model.output_shape == (None, 1, 1, 256)
+    letters = {"Conv2D": "c", "FusedBatchNormalization": "n", "ReLU": "r", "MaxPooling2D": "P"}
+    kinds = "".join(letters[type(layer).__name__] for layer in model.layers[1:])
+    assert kinds == "P".join("cnr" * count for count in (2, 2, 3, 3)) + "P"
+    sides = [layer.output.shape[1] for layer in model.layers if "_pool" in layer.name]
+    assert sides == [14, 7, 3, 1]
+    for width, expected in ((0.25, [16] * 2 + [32] * 2 + [64] * 6), (0.001, [1] * 10)):
+        assert [c.filters for c in convolutions(network("vgg5", width=width))] == expected
 
 
 @SLOW
@@ -171,24 +187,6 @@ def test_params_and_registry_name_the_same_backbones() -> None:
     assert list(BACKBONES) == list(get_args(Backbone)) == list(sizes.SIDES)
 
 
-@pytest.mark.parametrize(("name", "one"), [("cnn", 20), ("cifar_cnn", 256), ("resnet18", 256)])
-def test_width_scales_channels(name: str, one: int) -> None:
-    for width, expected in ((0.25, one // 4), (0.0001, 1)):
-        assert network(name, width=width).output_shape[-1] == expected
-
-
-def test_halves_of_the_mnist_network_s_features_are_halves_of_its_channels() -> None:
-    maps = network("cnn", GREY, width=1)(np.random.default_rng(0).random((2, *GREY), np.float32))
-    head = SpinalHead(3, width=5, sub_layers=1)
-    head.build((None, 4, 4, 20))
-    assert head.spinal1.kernel.shape[0] == 160
-    changed = maps.numpy()
-    changed[..., 10:] += 1
-    np.testing.assert_array_equal(head(maps).numpy(), head(changed).numpy())
-    changed[..., 9] += 1
-    assert not np.allclose(head(maps).numpy(), head(changed).numpy())
-
-
 def test_strides_pad_as_pytorch_does(ahead: dict[str, keras.Model]) -> None:
     """A frame of one pixel all around, where Keras' "same" has none at the top and the left."""
     model = ahead["resnet18"]
@@ -232,31 +230,18 @@ def test_heads_see_what_the_params_say(
     assert select_features(flat, pooled) is flat
 
 
-def test_the_paper_s_dense_resnet_sees_the_maximum_of_the_map_before_its_pooling(
-    make_params: Callable[..., Params],
-) -> None:
-    chosen = {"backbone": "resnet18", "width": 0.02, "features": "paper"}
-    train = make_params({f"train.{key}": value for key, value in chosen.items()}).train
-    model = classifier.build(train, "linear", classes=3, seed=1, shape=COLOUR)
-    before = model.get_layer("stage4_block2_add").output
-    inner = keras.Model(model.input, [before, model.get_layer("head").input])
-    large, found = inner(np.random.default_rng(0).integers(0, 256, (2, *COLOUR), np.uint8))
-    assert large.shape[1:3] == (4, 4)
-    np.testing.assert_array_equal(found, np.max(large, axis=(1, 2)))
-
-
-@pytest.mark.parametrize(("features", "spinal_input"), [("map", "cells"), ("paper", "cells")])
+@pytest.mark.parametrize("features", ["map", "paper"])
 def test_the_matched_head_has_the_size_of_the_spinal_one_whatever_both_see(
-    make_params: Callable[..., Params], features: str, spinal_input: str
+    make_params: Callable[..., Params], features: str
 ) -> None:
     chosen = {"backbone": "resnet18", "width": 0.1, "batch_norm": True}
-    chosen |= {"features": features, "spinal_input": spinal_input}
+    chosen |= {"features": features, "spinal_input": "cells"}
     train = make_params({f"train.{key}": value for key, value in chosen.items()}).train
     matched, spinal = (
         classifier.build(train, head, classes=10, seed=1, shape=COLOUR).get_layer("head")
         for head in ("matched", "spinal")
     )
-    assert spinal.cells == (spinal_input == "cells")
+    assert spinal.cells
     each = matched.hidden.kernel.shape[0] + 1 + 10 + 2
     assert abs(parameters(matched) - parameters(spinal)) <= each / 2
 
@@ -339,3 +324,33 @@ def test_what_trains_fast_is_what_a_normalisation_follows(name: str) -> None:
         normalised = f"{layer.name}_norm" in norms and name != "densenet"
         expected = normalised and layer.strides == (1, 1)
         assert isinstance(layer, TunedConvolution) == expected, layer.name
+
+
+# --- whole networks -------------------------------------------------------------------------
+
+
+def test_the_backbone_starts_equal_bit_for_bit_under_every_head(
+    make_params: Callable[..., Params],
+) -> None:
+    train = make_params({"train.width": 0.05, "train.dropout": 0.5}).train
+    starts = []
+    for head in HEADS:
+        model = classifier.build(train, head, classes=3, seed=1, shape=(16, 16, 1))
+        layers = [layer for layer in model.layers if layer.name != "head"]
+        starts.append([(w.path, w.numpy().tobytes()) for each in layers for w in each.weights])
+    assert len(starts[0]) == 10 * 6
+    assert all(start == starts[0] for start in starts)
+
+
+def test_drawings_are_uint8_pixels_from_zero_to_one_and_logits_float32(
+    make_params: Callable[..., Params],
+) -> None:
+    train = make_params({"train.width": 0.05}).train
+    model = classifier.build(train, "spinal", classes=5, seed=1, shape=(16, 16, 1))
+    assert (model.input_shape, model.inputs[0].dtype) == ((None, 16, 16, 1), "uint8")
+    drawings = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 1), np.uint8)
+    inner = keras.Model(model.input, [model.get_layer("rescale").output, model.output])
+    pixels, logits = inner(drawings)
+    np.testing.assert_allclose(pixels, drawings / 255, rtol=1e-6)
+    assert (logits.shape, logits.dtype) == ((4, 5), tf.float32)
+    assert logits.numpy().min() < 0 < logits.numpy().max()  # no softmax inside

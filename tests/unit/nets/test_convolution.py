@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from quickspine.nets.backbones import classifier
 from quickspine.nets.backbones.layers import convolution
 from quickspine.nets.backbones.layers.convolution import TunedConvolution
-from quickspine.params import Params
 from quickspine.training.devices import cpu_has_bfloat16
 
 # Without the processor's own bfloat16 products TensorFlow also sums in bfloat16: larger errors.
@@ -172,31 +170,6 @@ def test_the_bias_has_a_gradient_of_zero_in_training() -> None:
 def test_what_it_does_not_do_is_refused(size: Any, options: dict[str, Any], received: str) -> None:
     with pytest.raises(ValueError, match=f"Received: .*{received}"):
         TunedConvolution(4, size, **{"padding": "same", **options})
-
-
-def test_a_tuned_network_s_weights_are_those_of_the_plain_one(
-    make_params: Callable[..., Params],
-) -> None:
-    """So they go from one to the other, and their initial values are equal for equal seeds."""
-    train = make_params({"train.width": 0.1}).train
-    plain, tuned = (
-        classifier.build(train, "spinal", classes=3, seed=4, shape=(28, 28, 1), tuned=tuned)
-        for tuned in (False, True)
-    )
-    kinds = [
-        [type(layer) for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-        for model in (plain, tuned)
-    ]
-    assert kinds == [[keras.layers.Conv2D] * 10, [TunedConvolution] * 10]
-    one, other = (
-        [(w.path, tuple(w.shape), w.dtype, w.trainable, w.numpy().tobytes()) for w in model.weights]
-        for model in (plain, tuned)
-    )
-    assert one == other
-    changed = [weight + 1 for weight in tuned.get_weights()]
-    plain.set_weights(changed)
-    for found, wanted in zip(plain.get_weights(), changed, strict=True):
-        np.testing.assert_array_equal(found, wanted)
 
 
 @pytest.mark.slow

@@ -13,8 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from quickspine.nets.backbones.layers.chain import spinal_parameters
-from quickspine.nets.backbones.layers.head_block import HeadLayer, flatten_channels_first
+from quickspine.nets.backbones.layers.head_block import (
+    HeadLayer,
+    HiddenHead,
+    flatten_channels_first,
+    spinal_parameters,
+)
 from quickspine.nets.backbones.layers.head_builder import build_head
 from quickspine.nets.heads.dense import DenseHead
 from quickspine.nets.heads.linear import LinearHead
@@ -63,28 +67,13 @@ def randomised(head: HeadLayer) -> HeadLayer:
 @pytest.mark.parametrize(
     ("head", "size", "expected"),
     [
-        # Whole networks of the paper less their backbones, which both of their heads share.
-        (SpinalHead(10, width=8, sub_layers=6), 320, 13_818 - 5_280),
-        (SpinalHead(10, width=10, sub_layers=6), 320, 16_050 - 5_280),
-        (DenseHead(10, width=50), 320, 21_840 - 5_280),
-        (SpinalHead(10, width=128), 4096, 2_230_282 - 1_126_912),
-        (SpinalHead(100, width=256), 4096, 3_524_196 - 1_126_912),
-        (SpinalHead(10, width=512), 512, 21_368_650 - 20_035_392),
-        (DenseHead(10, width=[1024, 512]), 4096, 5_852_170 - 1_126_912),
-        (DenseHead(100, width=[1024, 512]), 4096, 5_898_340 - 1_126_912),
-        (DenseHead(10, width=[4096, 4096]), 512, 38_958_922 - 20_035_392),
         (DenseHead(3, width=[5, 4], batch_norm=True), 6, 35 + 10 + 24 + 8 + 15),
-        (LinearHead(10), 256, 2_570),
-        (SpinalHead(10, width=256), 512, 470_026),
-        (SpinalHead(100, width=512), 512, 7_185_668 - 5_693_700 + 25_700),
-        (DenseHead(10, batch_norm=True, dropout=0.5), 256, 137_738),
-        (SpinalHead(10, batch_norm=True, dropout=0.5), 256, 121_354),
         # By hand: 64 (257 + 321 + 385 + 449) and 10 (512 + 1).
         (ProgressiveHead(10), 256, 90_368 + 5_130),
         (ProgressiveHead(10, width=64, batch_norm=True), 256, 90_368 + 512 + 5_130),
     ],
 )
-def test_heads_of_the_paper_have_its_parameters(head: HeadLayer, size: int, expected: int) -> None:
+def test_parameters_counted_by_hand(head: HeadLayer, size: int, expected: int) -> None:
     assert count(head, size) == expected
 
 
@@ -145,95 +134,61 @@ def by_hand(head: HeadLayer, name: str, x: Array, *, hidden: bool) -> Array:
     return np.maximum(x, 0) if hidden else x
 
 
-def spinal_by_hand(head: SpinalHead, x: Array) -> Array:
-    h = (x.shape[1] + 1) // 2
-    first, second = x[:, :h], x[:, x.shape[1] - h :]
-    outputs = [by_hand(head, "spinal1", first, hidden=True)]
-    for k in range(2, head.sub_layers + 1):
-        part = second if k % 2 == 0 else first
+def logits_by_hand(head: HeadLayer, x: Array) -> Array:
+    if isinstance(head, ProgressiveHead):
+        for k in range(1, head.sub_layers + 1):
+            x = np.concatenate([x, by_hand(head, f"spinal{k}", x, hidden=True)], axis=1)
+    elif isinstance(head, SpinalHead):
+        half = (x.shape[1] + 1) // 2  # of an odd number both see the middle one
+        parts = [x[:, :half], x[:, x.shape[1] - half :]]
+        x = spinal_by_hand(head, [parts[k % 2] for k in range(head.sub_layers)])
+    elif isinstance(head, HiddenHead):
+        for name in ("hidden", "hidden2", "hidden3")[: len(head.blocks)]:
+            x = by_hand(head, name, x, hidden=True)
+    return by_hand(head, "logits", x, hidden=False)
+
+
+def spinal_by_hand(head: SpinalHead, parts: list[Array]) -> Array:
+    """All outputs of the sub-layers, of which each sees one of `parts`."""
+    outputs = [by_hand(head, "spinal1", parts[0], hidden=True)]
+    for k, part in enumerate(parts[1:], start=2):
         joined = np.concatenate([part, outputs[-1]], axis=1)
         outputs.append(by_hand(head, f"spinal{k}", joined, hidden=True))
-    return by_hand(head, "logits", np.concatenate(outputs, axis=1), hidden=False)
+    return np.concatenate(outputs, axis=1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
+    kind=st.sampled_from(KINDS),
     size=st.integers(1, 13),
-    width=st.integers(1, 6),
+    widths=st.lists(st.integers(1, 6), max_size=3),
     layers=st.integers(1, 6),
     batch_norm=st.booleans(),
 )
-def test_spinal_logits_are_those_of_the_equations(
-    size: int, width: int, layers: int, batch_norm: bool
+def test_logits_are_those_of_the_equations(
+    kind: type[HeadLayer], size: int, widths: list[int], layers: int, batch_norm: bool
 ) -> None:
-    head = SpinalHead(4, width=width, sub_layers=layers, batch_norm=batch_norm, dropout=0.5)
+    width = widths[0] if widths else None
+    options: dict[Any, dict[str, Any]] = {
+        DenseHead: {"width": widths or None},
+        SpinalHead: {"width": width, "sub_layers": layers},
+        ProgressiveHead: {"width": width, "sub_layers": layers},
+        MatchedHead: {"spinal_width": width, "sub_layers": layers},
+    }
+    head = kind(4, batch_norm=batch_norm, dropout=0.5, **options.get(kind, {}))
     randomised(built(head, size))
     x = features(5, size)
-    np.testing.assert_allclose(
-        head(x).numpy(), spinal_by_hand(head, x.astype(np.float64)), rtol=2e-5, atol=2e-5
-    )
+    expected = logits_by_hand(head, x.astype(np.float64))
+    np.testing.assert_allclose(head(x).numpy(), expected, rtol=5e-5, atol=5e-5)
 
 
-def test_dense_and_linear_logits_are_those_of_the_equations() -> None:
-    x = features(5, 6)
-    dense = randomised(built(DenseHead(4, width=7, batch_norm=True), 6))
-    hidden = by_hand(dense, "hidden", x.astype(np.float64), hidden=True)
-    expected = by_hand(dense, "logits", hidden, hidden=False)
-    np.testing.assert_allclose(dense(x).numpy(), expected, rtol=2e-5, atol=2e-5)
-    linear = randomised(built(LinearHead(4, batch_norm=True), 6))
-    expected = by_hand(linear, "logits", x.astype(np.float64), hidden=False)
-    np.testing.assert_allclose(linear(x).numpy(), expected, rtol=2e-5, atol=2e-5)
-
-
-@settings(max_examples=20, deadline=None)
-@given(
-    size=st.integers(1, 13),
-    width=st.none() | st.integers(1, 6),
-    layers=st.integers(1, 6),
-    batch_norm=st.booleans(),
-)
-def test_progressive_logits_are_those_of_the_equations(
-    size: int, width: int | None, layers: int, batch_norm: bool
-) -> None:
-    head = ProgressiveHead(4, width=width, sub_layers=layers, batch_norm=batch_norm, dropout=0.5)
-    randomised(built(head, size))
-    x = features(5, size)
-    seen = x.astype(np.float64)
-    for k in range(1, layers + 1):
-        seen = np.concatenate([seen, by_hand(head, f"spinal{k}", seen, hidden=True)], axis=1)
-    assert seen.shape[1] == size + layers * (width or max(1, size // 4))
-    expected = by_hand(head, "logits", seen, hidden=False)
-    np.testing.assert_allclose(head(x).numpy(), expected, rtol=2e-5, atol=2e-5)
-
-
-def test_the_matched_head_computes_what_a_dense_head_of_its_width_does() -> None:
-    matched = randomised(built(MatchedHead(4, spinal_width=3, batch_norm=True), 9))
-    dense = built(DenseHead(4, width=matched.hidden.units, batch_norm=True), 9)
-    dense.set_weights(matched.get_weights())
-    x = features(5, 9)
-    np.testing.assert_array_equal(matched(x).numpy(), dense(x).numpy())
-
-
-def test_an_odd_number_of_features_drops_none_and_shares_the_middle_one() -> None:
-    """Which features each of the first two sub-layers sees, by switching off one at a time."""
-    head = randomised(built(SpinalHead(1, width=1, sub_layers=2), 5))
-    sees: list[set[int]] = []
-    for name in ("spinal1", "spinal2"):
-        kernel = getattr(head, name).kernel
-        before = kernel.numpy()
-        changed = set()
-        for feature in range(5):
-            x = np.zeros((1, 5), np.float32)
-            x[0, feature] = 1
-            with_it = head(x).numpy()
-            silenced = before.copy()
-            silenced[:3] = 0  # all that comes from the features
-            kernel.assign(silenced)
-            if not np.allclose(with_it, head(x).numpy()):
-                changed.add(feature)
-            kernel.assign(before)
-        sees.append(changed)
-    assert sees == [{0, 1, 2}, {2, 3, 4}]
+def test_with_cells_each_sub_layer_sees_its_own() -> None:
+    """The equations of the paper's ResNets: the cells of the map row by row, once each."""
+    head = randomised(built(SpinalHead(3, width=4, sub_layers=6, cells=True, dropout=0.5), 2, 3, 5))
+    maps = features(4, 2, 3, 5)
+    cells = [maps[:, row, column].astype(np.float64) for row in range(2) for column in range(3)]
+    expected = by_hand(head, "logits", spinal_by_hand(head, cells), hidden=False)
+    np.testing.assert_allclose(head(maps).numpy(), expected, rtol=2e-5, atol=2e-5)
 
 
 # --- flattening -----------------------------------------------------------------------------
@@ -259,41 +214,6 @@ def test_the_first_half_is_half_of_the_channels() -> None:
     other = maps.copy()
     other[:, 1, :, 0] += 1  # the lower half of the image, in the first channel
     assert not np.allclose(head(maps).numpy(), head(other).numpy())
-
-
-def test_with_cells_each_sub_layer_sees_its_own() -> None:
-    """The equations of the paper's ResNets: the cells of the map row by row, once each."""
-    head = randomised(built(SpinalHead(3, width=4, sub_layers=6, cells=True, dropout=0.5), 2, 3, 5))
-    maps = features(4, 2, 3, 5)
-    cells = [maps[:, row, column].astype(np.float64) for row in range(2) for column in range(3)]
-    outputs = [by_hand(head, "spinal1", cells[0], hidden=True)]
-    for k in range(2, 7):
-        joined = np.concatenate([cells[k - 1], outputs[-1]], axis=1)
-        outputs.append(by_hand(head, f"spinal{k}", joined, hidden=True))
-    expected = by_hand(head, "logits", np.concatenate(outputs, axis=1), hidden=False)
-    np.testing.assert_allclose(head(maps).numpy(), expected, rtol=2e-5, atol=2e-5)
-
-
-@pytest.mark.parametrize(
-    ("classes", "width", "expected"), [(10, None, 470_026), (100, 512, 7_185_668 - 5_668_000)]
-)
-def test_cells_of_the_paper_s_resnets_have_its_parameters(
-    classes: int, width: int | None, expected: int
-) -> None:
-    """Left out, the width is that of a cell, as the paper has it for CIFAR-10."""
-    assert count(SpinalHead(classes, width=width, cells=True), 2, 2, 256) == expected
-    matched = built(MatchedHead(classes, spinal_width=width, spinal_part=256), 256)
-    assert abs(parameters(matched) - expected) <= (256 + 1 + classes) / 2
-
-
-def test_two_hidden_layers_are_computed_one_after_the_other() -> None:
-    head = randomised(built(DenseHead(3, width=(5, 4), batch_norm=True, dropout=0.5), 6))
-    x = features(4, 6)
-    values = x.astype(np.float64)
-    for name in ("hidden", "hidden2"):
-        values = by_hand(head, name, values, hidden=True)
-    expected = by_hand(head, "logits", values, hidden=False)
-    np.testing.assert_allclose(head(x).numpy(), expected, rtol=2e-5, atol=2e-5)
 
 
 # --- dropout, precision, initial weights ----------------------------------------------------
@@ -398,30 +318,29 @@ def test_a_head_s_file_names_only_what_is_not_as_ever() -> None:
 def test_params_give_every_head_the_same_dropout_and_norm(
     make_params: Callable[..., Params],
 ) -> None:
-    params = make_params(
-        {
-            "train.dropout": 0.25,
-            "train.dense_width": 11,
-            "train.spinal_width": 5,
-            "train.progressive_width": 6,
-        }
-    ).train
+    widths = {"dense_width": 11, "spinal_width": 5, "progressive_width": 6}
+    chosen = {"dropout": 0.25, "sub_layers": 3, **widths}
+    params = make_params({f"train.{key}": value for key, value in chosen.items()}).train
     heads = {name: build_head(name, params, 7, seed=3, initialisation="keras") for name in NAMES}
-    shared = ("classes", "dropout", "batch_norm", "initialisation", "seed", "name", "dtype")
-    configs = {name: head.get_config() for name, head in heads.items()}
-    for config in configs.values():
-        assert {key: config[key] for key in shared} == {
-            key: configs["dense"][key] for key in shared
-        }
-    dense = configs["dense"]
-    assert (dense["classes"], dense["dropout"], dense["seed"]) == (7, 0.25, 3)
-    assert [type(head) for head in heads.values()] == list(KINDS)
-    assert dense["width"] == 11
-    assert (configs["spinal"]["width"], configs["spinal"]["sub_layers"]) == (5, params.sub_layers)
-    assert configs["matched"]["spinal_width"] == 5
-    assert configs["matched"]["sub_layers"] == params.sub_layers
-    progressive = configs["progressive"]
-    assert (progressive["width"], progressive["sub_layers"]) == (6, params.sub_layers)
+    shared: dict[str, Any] = {
+        "classes": 7,
+        "dropout": 0.25,
+        "batch_norm": params.batch_norm,
+        "seed": 3,
+    }
+    shared |= {"initialisation": "keras", "name": "head", "dtype": "float32"}
+    own: dict[str, dict[str, Any]] = {
+        "dense": {"width": 11},
+        "spinal": {"width": 5, "sub_layers": 3},
+        "linear": {},
+        "matched": {"spinal_width": 5, "sub_layers": 3},
+        "progressive": {"width": 6, "sub_layers": 3},
+    }
+    for (name, head), kind in zip(heads.items(), KINDS, strict=True):
+        assert type(head) is kind
+        config = head.get_config()
+        config["dtype"] = head.compute_dtype
+        assert {key: config[key] for key in [*shared, *own[name]]} == {**shared, **own[name]}
 
 
 def test_every_head_of_the_params_can_be_built() -> None:

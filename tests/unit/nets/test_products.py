@@ -7,20 +7,7 @@ import pytest
 
 from quickspine.evaluation.flops import multiplications, products
 from quickspine.nets.backbones import classifier
-from quickspine.nets.backbones.layers.head_block import HeadLayer
-from quickspine.nets.heads.dense import DenseHead
-from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Params
-
-
-@pytest.mark.parametrize(
-    ("head", "count"),
-    # The fully connected part of the paper's MNIST network (arXiv 2007.03347, table 1).
-    [(DenseHead(10, width=50), 16_500), (SpinalHead(10, width=8, sub_layers=6), 8_480)],
-)
-def test_heads_of_the_paper_have_its_multiplications(head: HeadLayer, count: int) -> None:
-    head.build((None, 320))
-    assert multiplications(head) == count
 
 
 def test_every_kind_of_convolution_is_counted() -> None:

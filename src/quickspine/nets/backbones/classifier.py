@@ -10,9 +10,8 @@ import keras
 from quickspine.nets.backbones.cifar_cnn import cifar_cnn
 from quickspine.nets.backbones.cnn import cnn
 from quickspine.nets.backbones.densenet import densenet
-from quickspine.nets.backbones.features import pooling, select_features
-from quickspine.nets.backbones.layers.chain import ChainHead, part_size
 from quickspine.nets.backbones.layers.convolution import TunedConvolution
+from quickspine.nets.backbones.layers.head_block import ChainHead, HeadLayer, part_size
 from quickspine.nets.backbones.layers.head_builder import build_head, head_class
 from quickspine.nets.backbones.resnet import resnet18, resnet34
 from quickspine.nets.backbones.vgg import vgg5, vgg11, vgg13, vgg16, vgg19
@@ -81,3 +80,30 @@ def _spinal_part(params: Train, maps: Any, features: Any) -> int | None:
     shape = maps.shape if pooling(params.features, ChainHead) == "map" else features.shape
     part = part_size(shape, params.spinal_input == "cells")
     return None if part == part_size(features.shape, False) else part
+
+
+def pooling(features: str, head: type[HeadLayer]) -> str:
+    """Resolve `train.features` for a head: "map", "average" or "maximum".
+
+    "paper" is what the authors' ResNet scripts do: their dense head sees the largest value of each
+    channel, their spinal head the whole map, four times as many features. With the other three all
+    heads see the same.
+    """
+    return head.paper_features if features == "paper" else features
+
+
+def select_features(maps: Any, pooled: str) -> Any:
+    """Give a head the map itself, or one number a channel.
+
+    Args:
+        maps: float [-1, height, width, channels]; [-1, features] stays as it is.
+        pooled: "map", "average" or "maximum".
+
+    Returns:
+        `maps`, or float [-1, channels].
+    """
+    if pooled == "map" or len(maps.shape) == 2:
+        return maps
+    if pooled == "average":
+        return keras.layers.GlobalAveragePooling2D(name="average")(maps)
+    return keras.layers.GlobalMaxPooling2D(name="maximum")(maps)

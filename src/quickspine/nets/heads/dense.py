@@ -7,8 +7,7 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.backbones.layers.head_block import flat_size
-from quickspine.nets.backbones.layers.hidden import HiddenHead
+from quickspine.nets.backbones.layers.head_block import HiddenHead, flat_size
 
 
 @keras.saving.register_keras_serializable("quickspine")

@@ -6,8 +6,12 @@ from typing import Any
 
 import keras
 
-from quickspine.nets.backbones.layers.chain import ChainHead, part_size
-from quickspine.nets.backbones.layers.head_block import flat_size, flatten_channels_first
+from quickspine.nets.backbones.layers.head_block import (
+    ChainHead,
+    flat_size,
+    flatten_channels_first,
+    part_size,
+)
 
 
 @keras.saving.register_keras_serializable("quickspine")

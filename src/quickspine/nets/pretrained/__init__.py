@@ -9,29 +9,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from quickspine.nets.pretrained import catalogue
+from quickspine.nets.pretrained.catalogue import IMAGENET, NONE, check, find
 from quickspine.params.paths import resolve_path
 
 if TYPE_CHECKING:
     import keras
 
 __all__ = ["build", "check"]
-
-
-def check(name: str, weights: str, image_size: int) -> None:
-    """Check in milliseconds, without TensorFlow, what `build` would need.
-
-    Args:
-        name: `finetune.backbone`.
-        weights: `finetune.weights`.
-        image_size: `finetune.image_size`, pixels a side.
-
-    Raises:
-        InputError: if the backbone is unknown, the images are too small for it, or the
-            weights file or package is missing. Whether a file fits, and whether a download
-            works, only `build` can tell.
-    """
-    catalogue.check(name, weights, image_size)
 
 
 def build(name: str, weights: str, image_size: int) -> keras.Model:
@@ -50,9 +34,9 @@ def build(name: str, weights: str, image_size: int) -> keras.Model:
     Raises:
         InputError: as `check` does, and if the weights do not fit or cannot be downloaded.
     """
-    catalogue.check(name, weights, image_size)
-    module = importlib.import_module(f"quickspine.nets.pretrained.{catalogue.find(name).module}")
-    if weights not in (catalogue.IMAGENET, catalogue.NONE):
+    check(name, weights, image_size)
+    module = importlib.import_module(f"quickspine.nets.pretrained.{find(name).module}")
+    if weights not in (IMAGENET, NONE):
         weights = str(resolve_path(weights))
     model: keras.Model = module.build(name, weights, image_size)
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -9,7 +10,6 @@ import keras
 from keras import layers
 
 from quickspine.errors import InputError
-from quickspine.nets.pretrained import graph
 
 POOLINGS = (
     layers.AveragePooling2D,
@@ -94,11 +94,11 @@ def _merges_or_pools(node: Any) -> bool:
 
 
 def _ends(backbone: keras.Model, closes: Callable[[Any], bool]) -> list[Any]:
-    waiting = graph.uses(backbone)  # uses of each tensor that are still to come
+    waiting = uses(backbone)  # uses of each tensor that are still to come
     live: set[int] = set()
     ends: list[Any] = []
     weights = 0  # since the last end
-    for node in graph.nodes(backbone):
+    for node in nodes(backbone):
         for tensor in node.input_tensors:
             waiting[id(tensor)] -= 1
             if not waiting[id(tensor)]:
@@ -114,3 +114,20 @@ def _ends(backbone: keras.Model, closes: Callable[[Any], bool]) -> list[Any]:
     if ends and not weights:
         ends = ends[:-1]
     return [*ends, backbone.outputs[0]]
+
+
+def nodes(model: keras.Model) -> list[Any]:
+    """The calls that make up `model`, each after those that it needs; inputs first.
+
+    A node has `operation`, `input_tensors` and `output_tensors`. Keras has no public name for
+    them: `layer.output` knows a layer's first call only, and layers may be shared.
+    """
+    depths = model._nodes_by_depth
+    return [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
+
+
+def uses(model: keras.Model) -> Counter[int]:
+    """How often each tensor, by id, is used in `model`; its outputs count once more."""
+    used = Counter(id(tensor) for tensor in model.outputs)
+    used.update(id(tensor) for node in nodes(model) for tensor in node.input_tensors)
+    return used

@@ -119,7 +119,18 @@ def find(name: str) -> Backbone:
 
 
 def check(name: str, weights: str, image_size: int) -> None:
-    """Check what can be checked in milliseconds; see `quickspine.nets.pretrained.check`."""
+    """Check in milliseconds, without TensorFlow, what `build` would need.
+
+    Args:
+        name: `finetune.backbone`.
+        weights: `finetune.weights`.
+        image_size: `finetune.image_size`, pixels a side.
+
+    Raises:
+        InputError: if the backbone is unknown, the images are too small for it, or the
+            weights file or package is missing. Whether a file fits, and whether a download
+            works, only `build` can tell.
+    """
     backbone = find(name)
     if image_size < backbone.minimum:
         raise InputError(

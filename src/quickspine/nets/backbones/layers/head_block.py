@@ -1,7 +1,8 @@
-"""The base class of all heads: one kind of hidden block, one way to flatten."""
+"""The base classes of all heads: one kind of hidden block, one way to flatten, two shapes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -30,6 +31,20 @@ def flat_size(shape: tuple[int | None, ...]) -> int:
             raise ValueError(f"A head needs features of a known size. Received: shape={shape}")
         size *= side
     return size
+
+
+def part_size(shape: tuple[int | None, ...], cells: bool) -> int:
+    """Count the features of `shape` ([batch, …]) that a sub-layer sees: a half, or a cell's."""
+    return shape[-1] or 0 if cells else (flat_size(shape) + 1) // 2
+
+
+def spinal_parameters(
+    part: int, classes: int, width: int | None, sub_layers: int, batch_norm: bool
+) -> int:
+    """Count the trainable parameters of a SpinalHead whose sub-layers see `part` features each."""
+    width = width or part
+    sub_layer = (part + 1) * width + (sub_layers - 1) * (part + width + 1) * width
+    return sub_layer + 2 * width * sub_layers * batch_norm + (sub_layers * width + 1) * classes
 
 
 class HeadLayer(keras.layers.Layer):  # type: ignore[misc]
@@ -101,3 +116,50 @@ class HeadLayer(keras.layers.Layer):  # type: ignore[misc]
             takes = isinstance(stage, keras.layers.Dropout | keras.layers.BatchNormalization)
             values = stage(values, training=training) if takes else stage(values)
         return values
+
+
+class HiddenHead(HeadLayer):
+    """A head whose `build` calls `add_blocks` with the widths of its hidden layers."""
+
+    paper_features = "maximum"
+
+    def add_blocks(self, shape: tuple[int | None, ...], widths: Sequence[int]) -> None:
+        """Add the hidden blocks and the logits for features of `shape` ([batch, …])."""
+        features = flat_size(shape)
+        self.blocks = ("hidden", *(f"hidden{number}" for number in range(2, len(widths) + 1)))
+        for name, width in zip(self.blocks, widths, strict=True):
+            self.add(name, width, features, hidden=True)
+            features = width
+        self.add("logits", self.classes, features, hidden=False)
+
+    def call(self, features: Any, training: bool | None = None) -> Any:
+        values = flatten_channels_first(features)
+        for name in self.blocks:
+            values = self.run(name, values, training)
+        return self.run("logits", values, training)
+
+
+class ChainHead(HeadLayer):
+    """A head of `sub_layers` hidden blocks of `width` units, one after the other.
+
+    Args:
+        classes: number of logits.
+        width: units of one sub-layer; each subclass has its own default for None.
+        sub_layers: how many.
+        rest: see `HeadLayer`.
+    """
+
+    def __init__(
+        self, classes: int, *, width: int | None = None, sub_layers: int = 4, **rest: Any
+    ) -> None:
+        super().__init__(classes, **rest)
+        if sub_layers < 1 or (width is not None and width < 1):
+            raise ValueError(
+                f"{type(self).__name__} needs at least one sub-layer of at least one unit. "
+                f"Received: sub_layers={sub_layers}, width={width}"
+            )
+        self.width = width
+        self.sub_layers = sub_layers
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "width": self.width, "sub_layers": self.sub_layers}
