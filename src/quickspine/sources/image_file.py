@@ -1,15 +1,21 @@
 """Check and decode JPEG and PNG files at fetch, so that broken ones are found before training.
 
 Files are decoded by TensorFlow later, which knows neither EXIF's orientation nor transparency:
-such files are stored as PNG of what they show.
+such files are stored as PNG of what they show. So are JPEG files that libjpeg warns of, such as
+"Corrupt JPEG data: 8 extraneous bytes": it prints that at every read, without the file's name.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
+import os
 import re
+import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -18,12 +24,16 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from quickspine.console import start_tensorflow
+from quickspine.parallel import cores
 from quickspine.sources.file_types import JPEG, PNG, describe_content
+from quickspine.sources.selection import shorten
 from quickspine.sources.storage.writing import Kind
 
 MAX_BYTES = 64 << 20  # of a file
 MAX_PIXELS = 1 << 26  # of an image: 67 million, 200 MB once decoded
 LARGE = 1 << 22  # pixels: images of more are decoded one at a time, so that memory stays small
+TOGETHER = 16  # JPEG files decoded at once: their warnings cannot be told apart, but are rare
 
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk, with its checksum
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)  # but for those inside of data
@@ -90,11 +100,72 @@ def check(content: bytes) -> tuple[bytes, Kind]:
         return _to_png(_plain(image, orientation)), "png"
 
 
-def reencode(content: bytes) -> bytes:
-    """Return a PNG file of what a JPEG or PNG file shows."""
-    image = _open(content)
-    with _limit_memory(image):
-        return _to_png(_plain(image, _orientation(image)))
+def reencode_corrupt(contents: Sequence[bytes]) -> tuple[list[bytes], dict[int, str]]:
+    """Replace JPEG files that libjpeg warns of by PNG files of what they show.
+
+    They are found by TensorFlow's own decoder, which will read them.
+
+    Args:
+        contents: of JPEG and PNG files, at most about `TOGETHER`.
+
+    Returns:
+        The files; and of those replaced, index to the warning.
+    """
+    files = list(contents)
+    jpegs = [index for index, content in enumerate(files) if content.startswith(JPEG)]
+    if not jpegs or not _warning([files[index] for index in jpegs]):
+        return files, {}
+    found = {index: text for index in jpegs if (text := _warning([files[index]]))}
+    for index in found:
+        image = _open(files[index])
+        with _limit_memory(image):
+            files[index] = _to_png(_plain(image, _orientation(image)))
+    return files, found
+
+
+def print_corrupt(damaged: Sequence[str]) -> None:
+    """Print the names and warnings of the JPEG files that were replaced."""
+    if damaged:
+        line = f"fetch: {len(damaged):,} damaged JPEG files are stored as PNG of what they show"
+        print("\n  ".join([line, *shorten(damaged)]), file=sys.stderr)
+
+
+def _warning(jpegs: list[bytes]) -> str:
+    """Decode some files; return what is printed meanwhile, or why one cannot be decoded."""
+    start_tensorflow()
+    tensorflow = importlib.import_module("tensorflow")
+
+    def decode(content: bytes) -> str:
+        try:  # all data is read, but only an eighth of the side is computed
+            tensorflow.io.decode_jpeg(content, channels=3, ratio=8)
+        except tensorflow.errors.InvalidArgumentError as error:
+            return str(error.message)
+        return ""
+
+    with tempfile.TemporaryFile() as printed:
+        with _stderr_to(printed.fileno()), ThreadPoolExecutor(cores()) as pool:
+            errors = list(pool.map(decode, jpegs))
+        printed.seek(0)
+        lines = "\n".join([*errors, printed.read().decode("utf-8", "replace")]).splitlines()
+    return next((line.strip()[:200] for line in lines if line.strip()), "")
+
+
+@contextmanager
+def _stderr_to(handle: int) -> Iterator[None]:
+    """Write what native code prints to stderr in this block to an open file."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    try:
+        terminal = os.dup(2)
+    except OSError:  # started without a stderr: nothing can be printed there
+        yield
+        return
+    os.dup2(handle, 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def _to_png(plain: Image.Image) -> bytes:

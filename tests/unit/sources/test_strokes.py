@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.sources import Collection, strokes
-from quickspine.sources.download import DownloadError
 from quickspine.sources.rasteriser import rasterise
 from quickspine.sources.strokes import ndjson
 from quickspine.sources.strokes.ndjson import LineError, parse
@@ -254,7 +253,8 @@ def test_whatever_the_line_it_is_strokes_or_refused(content: bytes) -> None:
         assert all(each.shape[1:] == (2,) for each in found)
 
 
-def test_a_line_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ndjson, "LONGEST", 100_000)
-    with pytest.raises(DownloadError, match="a line of more than 100,000 bytes"):
-        next(ndjson.read_lines(bytes, 1))
+    root = mirror(tmp_path, {"cat": b"[" * 200_000, "apple": line("apple", APPLE)})
+    with pytest.raises(InputError, match=r"^cat: .*a line of more than 100,000 bytes"):
+        fetched(asked(root), tmp_path / "raw")

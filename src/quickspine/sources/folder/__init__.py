@@ -21,9 +21,17 @@ from quickspine.errors import InputError
 from quickspine.parallel import by_threads
 from quickspine.params import Data
 from quickspine.params.errors import MAX_SHOWN, shown
-from quickspine.sources import Collection, Encoding, jpeg_warnings
+from quickspine.sources import Collection, Encoding
 from quickspine.sources.folder.tree import MAX_NAME, SPLIT_NAMES, Tree, check_classes, read_tree
-from quickspine.sources.image_file import MAX_BYTES, ImageError, check, decode
+from quickspine.sources.image_file import (
+    MAX_BYTES,
+    TOGETHER,
+    ImageError,
+    check,
+    decode,
+    print_corrupt,
+    reencode_corrupt,
+)
 from quickspine.sources.selection import check_counts, max_images, select_categories, shorten
 from quickspine.sources.storage.writing import Pictures, Rows, entry
 from quickspine.space import need_space
@@ -92,9 +100,7 @@ def fetch(data: Data, folder: Path) -> Collection:
                 written = _write(islice(stored, sum(rows.values())), stem, shape, first)
                 own = None if "" in rows else rows
                 entries.append(entry(name, written, tree.path(splits[0], name), own))
-    if damaged:
-        line = f"fetch: {len(damaged):,} damaged JPEG files are stored as PNG of what they show"
-        print("\n  ".join([line, *shorten(damaged)]), file=sys.stderr)
+    print_corrupt(damaged)
     attribution = f"not stated (the user's own folder {source})"
     encoding: Encoding = "raw" if first else "pictures"
     return Collection(entries, shape, encoding, LICENCE, attribution)
@@ -129,8 +135,8 @@ def _read(
 
 def _without_warnings(files: Iterator[Image], damaged: list[str]) -> Iterator[Image]:
     """Yield the files; those that libjpeg warns of as PNG, and append their names to `damaged`."""
-    while block := list(islice(files, jpeg_warnings.TOGETHER)):
-        contents, found = jpeg_warnings.reencode_corrupt([content for _, (content, _) in block])
+    while block := list(islice(files, TOGETHER)):
+        contents, found = reencode_corrupt([content for _, (content, _) in block])
         damaged += [f"{block[index][0]!r}: {text}" for index, text in found.items()]
         for index, (path, (_, kind)) in enumerate(block):
             yield path, (contents[index], "png" if index in found else kind)

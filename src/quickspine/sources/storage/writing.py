@@ -9,7 +9,6 @@ from __future__ import annotations
 import resource
 import zipfile
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
@@ -25,7 +24,23 @@ _WAITING = 1 << 18  # bytes of a category that are gathered before they are writ
 _SAME_DATE = (1980, 1, 1, 0, 0, 0)  # equal pictures give equal bytes, whenever they are written
 
 
-class Rows:
+class _File:
+    """The file of a category; `close` it, or write it in a `with` block."""
+
+    place: Path
+    rows: int  # images so far
+
+    def close(self) -> None:
+        """Finish the file."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Rows(_File):
     """A `.npy` file of images of one shape, uint8 [rows, pixels], that grows.
 
     Args:
@@ -66,20 +81,8 @@ class Rows:
             file.write(b"".join(self._waiting))
         self._waiting, self._size = [], 0
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-
-
-class Pictures:
+class Pictures(_File):
     """A zip archive of image files as they came, named by their numbers; nothing is packed again.
 
     Args:
@@ -101,17 +104,6 @@ class Pictures:
     def close(self) -> None:
         """Write the archive's directory."""
         self._archive.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def many_files(count: int) -> None:

@@ -20,10 +20,10 @@ from quickspine.errors import InputError
 from quickspine.parallel import Stop, by_processes, cores, go_on
 from quickspine.params import Data
 from quickspine.sources import Collection, Fetched, mirror, quickdraw
-from quickspine.sources.download import DownloadError, connect, peek
+from quickspine.sources.download import DownloadError, FolderSession, Session, connect, peek
 from quickspine.sources.rasteriser import rasterise
 from quickspine.sources.storage.writing import Rows, entry
-from quickspine.sources.strokes.ndjson import LineError, RangeReader, Strokes, parse, read_lines
+from quickspine.sources.strokes.ndjson import LineError, Strokes, parse, read_lines
 from quickspine.space import need_space
 
 SYNTHETIC = False
@@ -109,8 +109,7 @@ def _render(job: _Job, stop: Stop) -> tuple[Fetched, int] | InputError:
     url, limit = job.place.url(job.category), job.data.limit
     try:
         with connect(job.place, cast(Any, stop)) as session:
-            reader = RangeReader(session, job.place.request_url(job.category))
-            rows, empty = _write(job, reader, stop)
+            rows, empty = _write(job, session, stop)
     except (LineError, DownloadError) as error:
         remedy = "run it again, or set data.mirror to another one"
         if isinstance(error, LineError):
@@ -126,8 +125,9 @@ def _render(job: _Job, stop: Stop) -> tuple[Fetched, int] | InputError:
     return entry(job.category, rows, url), empty
 
 
-def _write(job: _Job, reader: RangeReader, stop: Stop) -> tuple[Rows, int]:
+def _write(job: _Job, session: Session | FolderSession, stop: Stop) -> tuple[Rows, int]:
     side, limit, empty = job.data.image_size or SIDE, job.data.limit, 0
+    lines = read_lines(session, job.place.request_url(job.category))
     block = max(1, min(256, _BLOCK // (4 * side**2)))  # the rasteriser has four bytes a pixel
     waiting: list[Strokes] = []
     with Rows(job.file, side**2) as rows:
@@ -138,7 +138,7 @@ def _write(job: _Job, reader: RangeReader, stop: Stop) -> tuple[Rows, int]:
                 waiting.clear()
             go_on(stop)
 
-        for number, line in enumerate(read_lines(reader.read, limit), 1):
+        for number, line in enumerate(lines, 1):
             if line.strip():
                 try:
                     strokes = parse(line, job.category, job.data.strokes == "raw")

@@ -6,7 +6,8 @@ files, of milliseconds. https://github.com/googlecreativelab/quickdraw-dataset#t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
@@ -84,63 +85,38 @@ def parse(line: bytes, category: str, raw: bool) -> Strokes:
     return [(stroke - low) * scale for stroke in strokes]
 
 
-class RangeReader:
-    """Read a file of a mirror by ranges, each requested again after a fault that may pass."""
+def read_lines(session: Session | FolderSession, url: str) -> Iterator[bytes]:
+    """Yield the lines of a mirror's file without their ends, empty ones too.
 
-    def __init__(self, session: Session | FolderSession, url: str) -> None:
-        self._session, self._url = session, url
-        self._at = 0
-        self._known: Version | None = None
-        self._ranged = True
-
-    def read(self, size: int) -> bytes:
-        """Return the next bytes, about `size`; none at the end.
-
-        Raises:
-            DownloadError: if they cannot be had.
-        """
-        if self._known and self._known.size is not None and self._at >= self._known.size:
-            return b""
-        if not self._ranged:  # as much again as was sent before: in all at most twice the need
-            size = max(size, self._at)
-        content = self._session.retry(lambda: self._ask(size))
-        self._at += len(content)
-        return content
-
-    def _ask(self, size: int) -> bytes:
-        start = self._at
-        try:
-            with self._session.get(self._url, start, start + size, self._known) as reply:
-                self._known, self._ranged = reply.version, reply.ranged
-                return b"".join(reply.chunks)
-        except DownloadError as error:
-            if error.status == 416 and start:  # it ends here; the server had not said where
-                return b""
-            raise
-
-
-def read_lines(read: Callable[[int], bytes], wanted: int) -> Iterator[bytes]:
-    """Yield a file's lines without their ends, empty ones too.
-
-    Args:
-        read: returns the next bytes, at most as many as asked for; none at the end.
-        wanted: how many lines will be taken, about: only what they need is asked for.
+    Each request is for as much again as came before, up to `MOST` where the server knows ranges:
+    little more travels than the lines that are taken.
 
     Raises:
         DownloadError: if the file cannot be had, or a line never ends.
     """
-    rest, given, length = b"", 0, 0
-    while True:
-        left = max(wanted - given, 1)
-        size = length // given * left + length // given if given else FIRST
-        content = read(min(max(size, 1 << 12), MOST))
+    rest, at, known, ranged = b"", 0, Version(), True
+    while known.size is None or at < known.size:
+        size = max(FIRST, min(at, MOST) if ranged else at)
+        request = functools.partial(_request, session, url, at, at + size, known if at else None)
+        content, known, ranged = session.retry(request)
         if not content:
             break
+        at += len(content)
         *whole, rest = (rest + content).split(b"\n")
-        for line in whole:
-            given, length = given + 1, length + len(line) + 1
-            yield line
+        yield from whole
         if len(rest) > LONGEST:
             raise DownloadError(f"a line of more than {LONGEST:,} bytes: no drawings")
     if rest:
         yield rest
+
+
+def _request(
+    session: Session | FolderSession, url: str, start: int, stop: int, known: Version | None
+) -> tuple[bytes, Version, bool]:
+    try:
+        with session.get(url, start, stop, known) as reply:
+            return b"".join(reply.chunks), reply.version, reply.ranged
+    except DownloadError as error:
+        if error.status == 416 and start:  # it ends here; the server had not said where
+            return b"", Version(), True
+        raise

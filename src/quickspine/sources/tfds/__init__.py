@@ -21,7 +21,7 @@ from quickspine.params.errors import shown
 from quickspine.params.paths import resolve_path
 from quickspine.sources import Collection
 from quickspine.sources.category_writer import CategoryWriter
-from quickspine.sources.jpeg_warnings import reencode_corrupt
+from quickspine.sources.image_file import print_corrupt, reencode_corrupt
 from quickspine.sources.selection import check_counts, max_images, select_categories, shorten
 from quickspine.sources.tfds.builders import find_builder, prepare, start_tfds
 from quickspine.sources.tfds.content import (
@@ -119,9 +119,7 @@ def _write(
                 bar.update(len(labels))
                 if not writer.add(ours, labels, images):
                     break
-    if damaged:
-        first = f"fetch: {len(damaged):,} damaged JPEG files are stored as PNG of what they show"
-        print("\n  ".join([first, *shorten(damaged)]), file=sys.stderr)
+    print_corrupt(damaged)
 
 
 def _check(data: Data, categories: tuple[str, ...], writer: CategoryWriter, full: str) -> None:
