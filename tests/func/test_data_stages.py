@@ -76,34 +76,52 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(folder: Path, stage: str) -> subprocess.Popen[str]:
-    """A stage's door in a process group of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", f"pipeline.{stage}"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+class Running:
+    """A stage's entry point in a process group of its own."""
 
+    def __init__(self, folder: Path, stage: str) -> None:
+        self.data, self.stage = folder / "data", stage
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", f"pipeline.{stage}"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
-def until(true: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not true():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    def until(self, true: Callable[[], object]) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while not true():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
+    def workers(self) -> list[psutil.Process]:
+        return spawned(psutil.Process(self.process.pid))
 
-def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return spawned(psutil.Process(process.pid))
+    def drawing(self) -> bool:
+        """Whether there are doodles: then the workers work."""
+        found = self.data.glob(".partial-raw-*/*.npy")
+        return any(path.stat().st_size > 1000 for path in found)
+
+    def ends(self, code: int, message: str, left: tuple[str, ...] = ()) -> None:
+        """Wait for its end, with this on stderr, and `left` alone in data."""
+        out, errors = self.process.communicate(timeout=WAIT_S)
+        assert (self.process.returncode, out) == (code, "")
+        assert re.fullmatch(f"{self.stage}: {message}\n", errors), errors
+        assert sorted(path.name for path in self.data.iterdir()) == list(left)
+
+    def stop(self, number: signal.Signals, everyone: bool, left: tuple[str, ...] = ()) -> None:
+        """Stop it, or all of its process group: it ends quietly."""
+        (os.killpg if everyone else os.kill)(self.process.pid, number)
+        self.ends(1, "interrupted; nothing half-made was kept", left)
 
 
 def gone(children: list[psutil.Process]) -> bool:
     _, alive = psutil.wait_procs(children, timeout=WAIT_S)
-    return not alive
+    return bool(children) and not alive
 
 
 @pytest.fixture
@@ -117,21 +135,12 @@ def empty(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def drawing(folder: Path) -> list[Path]:
-    """The doodles that are there: the first says that the workers work."""
-    found = folder.glob("data/.partial-raw-*/*.npy")
-    return [path for path in found if path.stat().st_size > 1000]
-
-
 SIGNALS = pytest.mark.parametrize(
     ("number", "everyone"),
     [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True), (signal.SIGHUP, True)],
     ids=["SIGTERM", "SIGTERM to all", "Ctrl-C", "closed terminal"],
 )
-MOMENTS: dict[str, Callable[[Path, subprocess.Popen[str]], object]] = {
-    "as the workers start": lambda folder, process: workers(process),
-    "as they work": lambda folder, process: drawing(folder),
-}
+MOMENTS = {"as the workers start": Running.workers, "as they work": Running.drawing}
 
 
 @pytest.mark.faults
@@ -140,90 +149,70 @@ MOMENTS: dict[str, Callable[[Path, subprocess.Popen[str]], object]] = {
 def test_fetch_is_stopped_quietly_with_its_workers(
     empty: Path, number: signal.Signals, everyone: bool, moment: str
 ) -> None:
-    process = start(empty, "fetch")
-    until(lambda: MOMENTS[moment](empty, process), process)
-    children = workers(process)
-    (os.killpg if everyone else os.kill)(process.pid, number)
-    out, errors = process.communicate(timeout=WAIT_S)
-    assert (process.returncode, out) == (1, "")
-    assert errors == "fetch: interrupted; nothing half-made was kept\n"
-    assert children
+    fetch = Running(empty, "fetch")
+    fetch.until(lambda: MOMENTS[moment](fetch))
+    children = fetch.workers()
+    fetch.stop(number, everyone)
     assert gone(children)
-    assert list((empty / "data").iterdir()) == []
 
 
 @pytest.mark.faults
 def test_a_killed_worker_is_named_as_a_want_of_memory(empty: Path) -> None:
-    process = start(empty, "fetch")
-    until(lambda: drawing(empty), process)
-    children = workers(process)
+    fetch = Running(empty, "fetch")
+    fetch.until(fetch.drawing)
+    children = fetch.workers()
     children[0].kill()
-    out, errors = process.communicate(timeout=WAIT_S)
-    assert (process.returncode, out) == (1, "")
-    assert re.fullmatch(r"fetch: out of memory \(a worker process was killed\); .*\n", errors), (
-        errors
-    )
+    fetch.ends(1, r"out of memory \(a worker process was killed\); .*")
     assert gone(children)
-    assert list((empty / "data").iterdir()) == []
 
 
 @pytest.mark.core
 @pytest.mark.faults
 def test_workers_end_with_a_stage_that_is_killed(empty: Path) -> None:
-    process = start(empty, "fetch")
-    until(lambda: drawing(empty), process)
-    children = workers(process)
-    process.kill()
-    process.communicate()
-    assert children
+    fetch = Running(empty, "fetch")
+    fetch.until(fetch.drawing)
+    children = fetch.workers()
+    fetch.process.kill()
+    fetch.process.communicate()
     assert gone(children)
 
 
 @pytest.mark.faults
 @SIGNALS
 def test_preprocess_is_stopped_quietly(raw: Path, number: signal.Signals, everyone: bool) -> None:
-    process = start(raw, "preprocess")
-    until(lambda: list(raw.glob("data/.partial-subset-*")), process)
+    preprocess = Running(raw, "preprocess")
+    preprocess.until(lambda: list(raw.glob("data/.partial-subset-*")))
     time.sleep(0.5)  # it digests
-    (os.killpg if everyone else os.kill)(process.pid, number)
-    out, errors = process.communicate(timeout=WAIT_S)
-    assert (process.returncode, out) == (1, "")
-    assert errors == "preprocess: interrupted; nothing half-made was kept\n"
-    assert [path.name for path in (raw / "data").iterdir()] == ["raw"]
+    preprocess.stop(number, everyone, ("raw",))
 
 
 @pytest.mark.faults
 def test_damage_that_workers_find_is_named_and_leaves_nothing(raw: Path) -> None:
     """A bit in the middle of the second category, while the first is being digested."""
     path = raw / "data/raw/zigzag.npy"
-    middle = path.stat().st_size // 2
-    with path.open("r+b") as file:
-        file.seek(middle)
-        file.write(b"\1")
-    try:
-        process = start(raw, "preprocess")
-        out, errors = process.communicate(timeout=WAIT_S)
-    finally:
+
+    def write(value: bytes) -> None:
         with path.open("r+b") as file:
-            file.seek(middle)
-            file.write(b"\0")
-    assert (process.returncode, out) == (2, "")
-    assert errors == (
-        f"preprocess: data/raw/zigzag.npy: not the {ROWS} drawings of 'zigzag' that were "
-        "fetched; run: dvc repro -f fetch\n"
-    )
-    assert [path.name for path in (raw / "data").iterdir()] == ["raw"]
+            file.seek(path.stat().st_size // 2)
+            file.write(value)
+
+    write(b"\1")
+    try:
+        Running(raw, "preprocess").ends(
+            2,
+            rf"data/raw/zigzag\.npy: not the {ROWS} drawings of 'zigzag' that were fetched; "
+            "run: dvc repro -f fetch",
+            ("raw",),
+        )
+    finally:
+        write(b"\0")
 
 
 @pytest.mark.faults
 def test_tfrecords_is_stopped_quietly(chosen: Path) -> None:
-    process = start(chosen, "tfrecords")
-    until(lambda: list(chosen.glob("data/.partial-records-*/train-*.tfrecord")), process)
-    process.terminate()
-    out, errors = process.communicate(timeout=WAIT_S)
-    assert (process.returncode, out) == (1, "")
-    assert errors == "tfrecords: interrupted; nothing half-made was kept\n"
-    assert sorted(path.name for path in (chosen / "data").iterdir()) == ["raw", "subset"]
+    tfrecords = Running(chosen, "tfrecords")
+    tfrecords.until(lambda: list(chosen.glob("data/.partial-records-*/train-*.tfrecord")))
+    tfrecords.stop(signal.SIGTERM, False, ("raw", "subset"))
 
 
 @pytest.mark.slow

@@ -106,13 +106,12 @@ def test_memory_does_not_grow_with_the_number_of_drawings(tmp_path: Path) -> Non
 def test_the_memory_of_a_download_does_not_grow(tmp_path: Path) -> None:
     with MirrorServer(tmp_path / "mirror") as server:
         place = f"{server.url}/numpy_bitmap"
-        many = project(tmp_path, {"cat": 100_000, "zigzag": 100_000})
+        project(tmp_path, {"cat": 100_000, "zigzag": 100_000})
         folders = []
         for count in (25_000, 100_000):
-            folders.append(tmp_path / str(count))
-            project(folders[-1], {"cat": 1, "zigzag": 1}, place)
-            values = json.loads((many / "params.yaml").read_text())
-            values["data"] |= {"drawings_per_category": count, "mirror": place}
+            folders.append(project(tmp_path / str(count), {"cat": 1, "zigzag": 1}, place))
+            values = json.loads((folders[-1] / "params.yaml").read_text())
+            values["data"] |= {"drawings_per_category": count}
             (folders[-1] / "params.yaml").write_text(json.dumps(values))
         (before, _), (after, _) = run("fetch", *folders)
     assert (folders[1] / "data/raw/cat.npy").stat().st_size == 128 + 100_000 * npy.ROW

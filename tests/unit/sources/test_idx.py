@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from quickspine.errors import InputError, NoSpaceError
 from quickspine.sources.idx import reader
 from quickspine.sources.idx.reader import IdxFile
-from tests.conftest import MakeParams
-from tests.unit.sources.fetching import fetch, images, refused
+from tests.unit.sources.conftest import Fetch, names, splits
 
+SOURCE = "idx"
 CODES = {np.dtype("uint8"): 0x08, np.dtype("int32"): 0x0C, np.dtype("float32"): 0x0D}
 
 
@@ -70,94 +70,66 @@ def mnist(
     ("name", "packed"), [(".gz", True), ("", False), (".gz", False), ("", True)]
 )
 def test_mnist(
-    make_params: MakeParams,
-    tmp_path: Path,
-    name: str,
-    packed: bool,
-    monkeypatch: pytest.MonkeyPatch,
+    fetch: Fetch, tmp_path: Path, name: str, packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether a file is packed, its first bytes decide: browsers unpack, and keep the name."""
     monkeypatch.setattr(reader, "BLOCK", 45)  # two images at once
-    folder, place = tmp_path / "of digits", tmp_path / "raw"
+    folder = tmp_path / "of digits"
     arrays = mnist(folder, name, packed)
-    manifest = fetch(make_params, place, "idx", folder=str(folder))
+    manifest = fetch(folder=folder)
     assert manifest["shape"] == [4, 5, 1]
-    assert [entry["category"] for entry in manifest["categories"]] == ["0", "1", "2"]
+    assert names(manifest) == ["0", "1", "2"]
     for label, entry in enumerate(manifest["categories"]):
         train = arrays["train_images"][label == TRAIN]
         test = arrays["t10k_images"][label == TEST]
         assert entry["splits"] == {"train": len(train), "test": len(test)}
-        found = images(place, manifest, str(label))[..., 0]
+        found = fetch.images(manifest, str(label))[..., 0]
         assert np.array_equal(found, np.concatenate([train, test]))
     assert str(tmp_path) not in str(manifest)  # nobody's machine in a file that travels
 
-    some = fetch(
-        make_params,
-        place,
-        "idx",
-        folder=str(folder),
-        dataset="mnist",
-        categories=("2", "0"),
-        drawings_per_category=1,
-    )
-    splits = [entry["splits"] for entry in some["categories"]]
-    assert splits == [{"train": 1, "test": 2}, {"train": 1, "test": 1}]
+    some = fetch(folder=folder, dataset="mnist", categories=("2", "0"), drawings_per_category=1)
+    assert splits(some) == [{"train": 1, "test": 2}, {"train": 1, "test": 1}]
     first = [arrays["train_images"][2], *arrays["t10k_images"][:2]]
-    assert np.array_equal(images(place, some, "2")[..., 0], np.stack(first))
+    assert np.array_equal(fetch.images(some, "2")[..., 0], np.stack(first))
 
 
-def test_folders_named_as_their_files(make_params: MakeParams, tmp_path: Path) -> None:
+def test_folders_named_as_their_files(fetch: Fetch, tmp_path: Path) -> None:
     """As Kaggle's archives unpack: train-images-idx3-ubyte/train-images-idx3-ubyte."""
-    folder = tmp_path / "files"
-    mnist(folder, "", False)
-    for path in list(folder.iterdir()):
+    mnist(tmp_path / "files", "", False)
+    for path in list((tmp_path / "files").iterdir()):
         inner = path.rename(path.with_suffix(".moved"))
         path.mkdir()
         inner.rename(path / path.name)
-    assert len(fetch(make_params, tmp_path / "raw", "idx", folder=str(folder))["categories"]) == 3
+    assert names(fetch(folder=tmp_path / "files")) == ["0", "1", "2"]
 
 
-def test_names_of_classes_and_title(make_params: MakeParams, tmp_path: Path) -> None:
-    folder, place, clothes = (
-        tmp_path / "fashion",
-        tmp_path / "raw",
-        ["T-shirt/top", "Hose", "Ünder"],
-    )
+def test_names_of_classes_and_title(fetch: Fetch, tmp_path: Path) -> None:
+    folder, clothes = tmp_path / "fashion", ["T-shirt/top", "Hose", "Ünder"]
     mnist(folder)
-    plain = fetch(make_params, place, "idx", folder=str(folder))
-    for number, label in enumerate("012"):
-        assert plain["categories"][number]["category"] == label
-
-    def names(**data: Any) -> list[str]:
-        manifest = fetch(make_params, place, "idx", folder=str(folder), **data)
-        for old, new in zip(plain["categories"], manifest["categories"], strict=True):
-            assert old["sha256"] == new["sha256"]
-        return [entry["category"] for entry in manifest["categories"]]
-
-    assert names(category_names=clothes) == clothes
+    plain = fetch(folder=folder)
+    named = fetch(folder=folder, category_names=clothes)
+    assert names(named) == clothes
+    for old, new in zip(plain["categories"], named["categories"], strict=True):
+        assert old["sha256"] == new["sha256"]
     (folder / "labels.txt").write_text("\ufeff" + "\r\n".join(clothes) + "\n\n", "utf-8")
-    assert names() == clothes
-    assert names(category_names=["a", "b", "c"]) == ["a", "b", "c"]
-    titled = fetch(
-        make_params, place, "idx", folder=str(folder), title="Fashion-MNIST", categories=clothes[:2]
-    )
+    assert names(fetch(folder=folder)) == clothes
+    assert names(fetch(folder=folder, category_names=["a", "b", "c"])) == ["a", "b", "c"]
+    titled = fetch(folder=folder, title="Fashion-MNIST", categories=clothes[:2])
     assert titled["source"] == "Fashion-MNIST"
     assert "Fashion-MNIST" in titled["attribution"]
-
-    def error(text: str) -> str:
+    for text, message in {
+        "a\nb": "label 2 is out of range: labels.txt names 0 to 1",
+        "a\nb\na": "labels.txt: not a name of a category a line (two are named 'a')",
+        "a\nb\nc\nd": "no images of 'd' in train, 'd' in test",
+    }.items():
         (folder / "labels.txt").write_text(text)
-        return refused(make_params, tmp_path / "no", "idx", folder=str(folder))
-
-    assert "label 2 is out of range: labels.txt names 0 to 1" in error("a\nb")
-    assert "labels.txt: not a name of a category a line (two are named 'a')" in error("a\nb\na")
-    assert "no images of 'd' in train, 'd' in test" in error("a\nb\nc\nd")
+        assert message in fetch.refused(folder=folder)
 
 
 def test_emnist_and_qmnist_side_by_side(
-    make_params: MakeParams, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fetch: Fetch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, place = tmp_path / "sets", tmp_path / "raw"
-    letters = pictures(TRAIN)
+    folder, letters = tmp_path / "sets", pictures(TRAIN)
     for split in ("train", "test"):
         put(folder, f"emnist-letters-{split}-images-idx3-ubyte.gz", idx(letters))
         put(folder, f"emnist-letters-{split}-labels-idx1-ubyte.gz", idx(TRAIN + np.uint8(1)))
@@ -165,112 +137,89 @@ def test_emnist_and_qmnist_side_by_side(
         put(folder, f"qmnist-{split}-images-idx3-ubyte.gz", idx(letters))
         put(folder, f"qmnist-{split}-labels-idx2-int.gz", idx(many))
     put(folder, "emnist-letters-mapping.txt", b"1 65 97\r\n2 66 98\n3 67\n\n")
+    assert "set data.dataset to one of emnist-letters, qmnist" in fetch.refused(folder=folder)
+    message = fetch.refused(folder=folder, dataset="emnist-leters")
+    assert "did you mean emnist-letters?" in message
 
-    told = refused(make_params, place, "idx", folder=str(folder))
-    assert "set data.dataset to one of emnist-letters, qmnist" in told
-    told = refused(make_params, place, "idx", folder=str(folder), dataset="emnist-leters")
-    assert "did you mean emnist-letters?" in told
-
-    turned = fetch(make_params, place, "idx", folder=str(folder), dataset="emnist-letters")
+    turned = fetch(folder=folder, dataset="emnist-letters")
     assert turned["shape"] == [5, 4, 1]
-    assert [entry["category"] for entry in turned["categories"]] == ["Aa", "Bb", "C"]
-    assert np.array_equal(
-        images(place, turned, "Aa")[:3, ..., 0].transpose(0, 2, 1), letters[TRAIN == 0]
-    )
+    assert names(turned) == ["Aa", "Bb", "C"]
+    upright = fetch.images(turned, "Aa")[:3, ..., 0].transpose(0, 2, 1)
+    assert np.array_equal(upright, letters[TRAIN == 0])
     assert "upright" in turned["attribution"]
     assert "upright" in capsys.readouterr().err
 
-    plain = fetch(make_params, place, "idx", folder=str(folder), dataset="QMNIST")
-    assert [entry["category"] for entry in plain["categories"]] == ["0", "1", "2"]
-    assert np.array_equal(images(place, plain, "0")[:3, ..., 0], letters[TRAIN == 0])
+    plain = fetch(folder=folder, dataset="QMNIST")
+    assert names(plain) == ["0", "1", "2"]
+    assert np.array_equal(fetch.images(plain, "0")[:3, ..., 0], letters[TRAIN == 0])
     assert "upright" not in capsys.readouterr().err
 
     put(folder, "emnist-letters-mapping.txt", b"1 65\n2 66")
-    told = refused(make_params, place, "idx", folder=str(folder), dataset="emnist-letters")
-    assert "label 3 is out of range: emnist-letters-mapping.txt has 1 to 2" in told
-    for wrong in (
-        b"1 65\n1 66",
-        b"1",
-        b"one 65",
-        b"1 7",
-        b"1 65\n2 65",
-        b"-1 65",
-        b"1 \xff",
-        b"1 -1",
-    ):
+    message = fetch.refused(folder=folder, dataset="emnist-letters")
+    assert "label 3 is out of range: emnist-letters-mapping.txt has 1 to 2" in message
+    twins = (b"1 65\n1 66", b"1 65\n2 65")
+    for wrong in (*twins, b"1", b"one 65", b"1 7", b"-1 65", b"1 \xff", b"1 -1"):
         put(folder, "emnist-letters-mapping.txt", wrong)
-        told = refused(make_params, place, "idx", folder=str(folder), dataset="emnist-letters")
-        assert "emnist-letters-mapping.txt" in told
+        message = fetch.refused(folder=folder, dataset="emnist-letters")
+        assert "emnist-letters-mapping.txt: not EMNIST's table" in message
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "message"),
     [
         ({"train_labels": TRAIN[:-1]}, "holds 8 images, train-labels-idx1-ubyte 7 labels"),
         ({"t10k_labels": TEST + np.uint8(1)}, "label 3 is out of range: train has 0 to 2"),
         ({"train_labels": TRAIN * np.uint8(2)}, "label 4 is out of range: no image has label 1"),
         ({"t10k_labels": np.array([2, 2, 1, 1, 1], np.uint8)}, "no images of '0' in test"),
         ({"train_labels": TRAIN.astype(np.int32)}, "holds int32 [8]; labels are uint8 [n], or"),
-        (
-            {"train_labels": np.full((8, 8), -3, np.int32)},
-            "label -3 is out of range (0 to 999)",
-        ),
+        ({"train_labels": np.full((8, 8), -3, np.int32)}, "label -3 is out of range (0 to 999)"),
         ({"train_images": pictures(TRAIN, 4, 4)}, "images of [4, 4] pixels in train and of [4, 5]"),
-        (
-            {"train_images": pictures(TRAIN).astype(np.float32)},
-            "values of IDX type 0x0D; uint8 or int32 is needed",
-        ),
+        ({"train_images": pictures(TRAIN).astype(np.float32)}, "values of IDX type 0x0D; uint8 or"),
         ({"train_images": pictures(TRAIN)[..., None]}, "holds uint8 [8, 4, 5, 1]; images are"),
         ({"train_labels": TRAIN[:0], "train_images": pictures(TRAIN[:0])}, "train has none"),
-        (
-            {"train_labels": TRAIN * np.uint8(0), "t10k_labels": TEST * np.uint8(0)},
-            "only the category '0'",
-        ),
+        ({"train_labels": TRAIN * np.uint8(0), "t10k_labels": TEST * np.uint8(0)}, "only the cat"),
     ],
 )
 def test_files_that_disagree_are_named(
-    make_params: MakeParams, tmp_path: Path, arrays: dict[str, NDArray[Any]], told: str
+    fetch: Fetch, tmp_path: Path, arrays: dict[str, NDArray[Any]], message: str
 ) -> None:
     mnist(tmp_path / "files", "", False, **arrays)
-    assert told in refused(make_params, tmp_path / "raw", "idx", folder=str(tmp_path / "files"))
+    assert message in fetch.refused(folder=tmp_path / "files")
 
 
 def test_what_cannot_be_had_is_said(
-    make_params: MakeParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, place = tmp_path / "files", tmp_path / "raw"
+    folder = tmp_path / "files"
 
-    def told(**data: Any) -> str:
-        return refused(make_params, place, "idx", **{"folder": str(folder), **data})
+    def refused(**data: Any) -> str:
+        return fetch.refused(folder=folder, **data)
 
-    assert "data.folder: no folder that can be read" in told()
+    assert "data.folder: no folder that can be read" in refused()
     folder.mkdir()
-    assert "holds no files in MNIST's format; it needs train-images-idx3-ubyte" in told()
-    mnist(folder / "raw")
-    assert "'raw' inside it has some" in told()
+    assert "holds no files in MNIST's format; it needs train-images-idx3-ubyte" in refused()
+    mnist(folder / "inner")
+    assert "'inner' inside it has some" in refused()
     mnist(folder)
-    assert "not all are in mnist\n  '3': no such category\n  it has '0', '1', '2'" in told(
-        categories=("1", "3")
-    )
-    assert "data.test_per_category: 3 asked for, fewer are in mnist" in told(test_per_category=3)
-    assert "lower it to 2\n  '1' in train: 2" in told(drawings_per_category=3)
-    assert "data.image_size: the images of mnist are 5×4 pixels" in told(image_size=28)  # noqa: RUF001
+    message = refused(categories=("1", "3"))
+    assert "not all are in mnist\n  '3': no such category\n  it has '0', '1', '2'" in message
+    assert "data.test_per_category: 3 asked for, fewer are in" in refused(test_per_category=3)
+    assert "lower it to 2\n  '1' in train: 2" in refused(drawings_per_category=3)
+    assert "data.image_size: the images of mnist are 5×4 pixels" in refused(image_size=28)  # noqa: RUF001
     with monkeypatch.context() as patched:
         patched.setattr("quickspine.space.RESERVE", 1 << 60)
         with pytest.raises(NoSpaceError, match=r"lower data\.drawings_per_category"):
-            fetch(make_params, place, "idx", folder=str(folder))
-    page = b"\n<!DOCTYPE html><html><body>Page not found"
-    put(folder, "train-labels-idx1-ubyte.gz", page, packed=False)
-    assert "train-labels-idx1-ubyte.gz: not in MNIST's format: a web page (HTML)" in told()
-    put(folder, "train-labels-idx1-ubyte.gz", b"PK\x03\x04", packed=False)
-    assert "not in MNIST's format: a ZIP archive" in told()
+            fetch(folder=folder)
+    for content, what in ((b"\n<!DOCTYPE html><html>", "a web page (HTML)"), (b"BZh", "a bzip2")):
+        put(folder, "train-labels-idx1-ubyte.gz", content, packed=False)
+        assert f"train-labels-idx1-ubyte.gz: not in MNIST's format: {what}" in refused()
     put(folder, "train-labels-idx1-ubyte.gz", idx(TRAIN))
     put(folder, "t10k-images-idx3-ubyte", idx(pictures(TEST)))  # beside the packed one: no matter
     put(folder, "test-labels-idx1-ubyte.gz", idx(TEST))
-    assert "are both labels of mnist's test split; keep one" in told()
+    assert "are both labels of mnist's test split; keep one" in refused()
     (folder / "test-labels-idx1-ubyte.gz").unlink()
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
-    assert "lacks the like of t10k-labels-idx1-ubyte" in told()
+    assert "lacks the like of t10k-labels-idx1-ubyte" in refused()
 
 
 ARRAYS = st.tuples(
@@ -288,22 +237,16 @@ def read(content: bytes, packed: bool = False) -> NDArray[Any]:
             return np.concatenate([np.zeros((0, *file.shape[1:]), file.dtype), *file.blocks()])
 
 
-@given(ARRAYS, st.booleans())
-def test_any_array_comes_back(array: NDArray[Any], packed: bool) -> None:
-    content = idx(array)
-    assert np.array_equal(read(gzip.compress(content) if packed else content, packed), array)
-
-
 @given(ARRAYS, st.booleans(), st.data())
-def test_no_part_of_a_file_passes_for_it(
+def test_a_whole_file_is_read_and_no_part_passes_for_it(
     array: NDArray[Any], packed: bool, data: st.DataObject
 ) -> None:
     content = gzip.compress(idx(array)) if packed else idx(array)
+    assert np.array_equal(read(content, packed), array)
     cut = data.draw(st.integers(0, len(content) - 1))
-    with pytest.raises(InputError, match="fetch the file anew"):
-        read(content[:cut], packed)
-    with pytest.raises(InputError, match="fetch the file anew"):
-        read(content + b"?", packed)
+    for wrong in (content[:cut], content + b"?"):
+        with pytest.raises(InputError, match="fetch the file anew"):
+            read(wrong, packed)
 
 
 @given(st.binary(max_size=40), st.booleans())

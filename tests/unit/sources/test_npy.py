@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,25 +115,6 @@ def test_google_s_headers_of_80_bytes_pass() -> None:
 def test_what_is_no_array_of_drawings_is_refused(data: bytes, problem: str) -> None:
     with pytest.raises(npy.NpyError, match=problem):
         npy.parse(data)
-
-
-class Trap:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-
-    def __reduce__(self) -> tuple[object, tuple[Path]]:
-        return Path.touch, (self.place,)
-
-
-def test_a_pickle_is_refused_and_never_runs(tmp_path: Path) -> None:
-    place = tmp_path / "trapped"
-    array = np.empty((1, 784), object)
-    array[0, 0] = Trap(place)
-    with pytest.raises(npy.NpyError, match="pickled"):
-        npy.parse(written(array, version=None))
-    assert not place.exists()
 
 
 def test_no_two_threads_parse_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

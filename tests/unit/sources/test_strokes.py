@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from quickspine.errors import InputError
-from quickspine.params import Data
-from quickspine.sources import Collection, strokes
+from quickspine.sources import strokes
 from quickspine.sources.rasteriser import rasterise
 from quickspine.sources.strokes import ndjson
 from quickspine.sources.strokes.ndjson import LineError, parse
 from tests.mirror_server import Fault, MirrorServer
+from tests.unit.sources.conftest import Fetch, names
+
+SOURCE = "strokes"
 
 # Two drawings of The Quick, Draw! Dataset (Google, CC BY 4.0), as full/simplified has them, and
 # Google's own bitmaps of them, as full/numpy_bitmap has them.
@@ -62,25 +63,7 @@ def mirror(root: Path, files: dict[str, bytes], kind: str = "simplified") -> Pat
     return root
 
 
-def asked(place: Path | str, **others: Any) -> Data:
-    values = {
-        "source": "strokes",
-        "categories": ("cat", "apple"),
-        "drawings_per_category": 1,
-        "mirror": str(place),
-        "seed": 1,
-    }
-    return Data.model_validate(values | others)
-
-
-def fetched(data: Data, folder: Path) -> Collection:
-    folder.mkdir()
-    return strokes.fetch(data, folder)
-
-
-def images(folder: Path, found: Collection, label: int) -> NDArray[np.uint8]:
-    rows: NDArray[np.uint8] = np.load(folder / found.entries[label].file)
-    return rows.reshape(-1, *found.shape[:2])
+BOTH = {"categories": ("cat", "apple"), "drawings_per_category": 1}
 
 
 def various(word: str, count: int) -> bytes:
@@ -89,24 +72,23 @@ def various(word: str, count: int) -> bytes:
     return b"".join(line(word, shape, n % 2 == 0) for n, shape in enumerate(shapes))
 
 
-def test_it_draws_what_google_drew(tmp_path: Path) -> None:
+def test_it_draws_what_google_drew(fetch: Fetch, tmp_path: Path) -> None:
     files = {name: line(name, drawing) for name, drawing, _ in REFERENCES}
-    found = fetched(asked(mirror(tmp_path, files)), tmp_path / "raw")
-    assert found.shape == (28, 28, 1)
-    assert found.encoding == "raw"
-    for label, (name, _, packed) in enumerate(REFERENCES):
-        entry = found.entries[label]
-        assert (entry.category, entry.file, entry.rows) == (name, f"0000{label}.npy", 1)
-        assert entry.url == f"{tmp_path}/full/simplified/{name}.ndjson"
+    manifest = fetch(mirror=mirror(tmp_path, files), **BOTH)
+    assert (manifest["shape"], manifest["encoding"]) == ([28, 28, 1], "raw")
+    assert names(manifest) == ["cat", "apple"]
+    for entry, (name, _, packed) in zip(manifest["categories"], REFERENCES, strict=True):
+        assert entry["url"] == f"{tmp_path}/full/simplified/{name}.ndjson"
         google = np.frombuffer(zlib.decompress(base64.b85decode(packed)), dtype=np.uint8)
-        ours = images(tmp_path / "raw", found, label).reshape(-1)
-        difference = np.abs(ours.astype(int) - google)
-        assert difference.mean() < 1, name
+        ours = fetch.images(manifest, name).reshape(-1)
+        assert np.abs(ours.astype(int) - google).mean() < 1, name
         assert np.corrcoef(ours, google)[0, 1] > 0.998, name
 
 
 @pytest.mark.parametrize("side", [28, 64])
-def test_a_raw_drawing_is_scaled_as_the_simplified_one_was(tmp_path: Path, side: int) -> None:
+def test_a_raw_drawing_is_scaled_as_the_simplified_one_was(
+    fetch: Fetch, tmp_path: Path, side: int
+) -> None:
     def device(drawing: list[Any]) -> list[Any]:
         # On a phone, three times as large and elsewhere, with a time for each point
         return [
@@ -115,57 +97,51 @@ def test_a_raw_drawing_is_scaled_as_the_simplified_one_was(tmp_path: Path, side:
         ]
 
     raw = {name: line(name, device(drawing)) for name, drawing, _ in REFERENCES}
-    data = asked(mirror(tmp_path, raw, "raw"), strokes="raw", image_size=side)
-    found = fetched(data, tmp_path / "out")
-    assert found.shape == (side, side, 1)
-    for label, (_, drawing, _) in enumerate(REFERENCES):
+    place = mirror(tmp_path, raw, "raw")
+    manifest = fetch(mirror=place, strokes="raw", image_size=side, **BOTH)
+    for name, drawing, _ in REFERENCES:
         points = [np.array(stroke, dtype=float).T for stroke in drawing]
         longest = max(np.ptp(np.concatenate(points), axis=0))
         (same,) = rasterise([[stroke * (255 / longest) for stroke in points]], side)
-        difference = np.abs(images(tmp_path / "out", found, label)[0].astype(int) - same)
+        difference = np.abs(fetch.images(manifest, name)[0, ..., 0].astype(int) - same)
         assert difference.max() <= 1, "the sums round differently"
 
 
-def test_only_the_first_lines_travel(tmp_path: Path) -> None:
-    root = mirror(tmp_path, {"cat": various("cat", 250) * 40, "apple": various("apple", 250) * 40})
+def test_only_the_first_lines_travel_and_a_fault_passes(fetch: Fetch, tmp_path: Path) -> None:
+    root = mirror(tmp_path, {name: various(name, 250) * 40 for name in ("cat", "apple")})
     size = sum(file.stat().st_size for file in root.rglob("*.ndjson"))
-    here = fetched(asked(root, drawings_per_category=300), tmp_path / "here")
-    with MirrorServer(root) as server:
-        data = asked(server.url, drawings_per_category=300)
-        there = fetched(data, tmp_path / "there")
-        assert server.bytes_sent < size / 8
-        assert there.entries[1].url == f"{server.url}/full/simplified/apple.ndjson"
-    with MirrorServer(root, ranges=False) as server:
-        whole = fetched(asked(server.url, drawings_per_category=300), tmp_path / "whole")
-    for collection, folder in ((there, "there"), (whole, "whole")):
-        for label, entry in enumerate(here.entries):
-            assert collection.entries[label].sha256 == entry.sha256
-            assert images(tmp_path / folder, collection, label).shape == (300, 28, 28)
-    assert len(np.unique(images(tmp_path / "here", here, 0), axis=0)) == 250, "recognised or not"
-
-
-def test_a_connection_that_breaks_is_asked_again(tmp_path: Path) -> None:
-    root = mirror(tmp_path, {"cat": various("cat", 250), "apple": various("apple", 250)})
-    wanted = fetched(asked(root, drawings_per_category=250), tmp_path / "here")
+    asked = {**BOTH, "drawings_per_category": 300}
+    here = fetch(mirror=root, **asked)
+    assert fetch.images(here, "apple").shape == (300, 28, 28, 1)
+    different = np.unique(fetch.images(here, "cat"), axis=0)
+    assert len(different) == 250, "recognised or not"
+    digests = [entry["sha256"] for entry in here["categories"]]
+    for ranges in (True, False):
+        with MirrorServer(root, ranges=ranges) as server:
+            there = fetch(mirror=server.url, **asked)
+            assert [entry["sha256"] for entry in there["categories"]] == digests
+            assert there["categories"][1]["url"] == f"{server.url}/full/simplified/apple.ndjson"
+            assert not ranges or server.bytes_sent < size / 8
     with MirrorServer(root) as server:
         server.faults.append(Fault("cat", status=503, longer_than=1000))
         server.faults.append(Fault("apple", cut_after=5000, longer_than=1000))
-        found = fetched(asked(server.url, drawings_per_category=250), tmp_path / "there")
+        there = fetch(mirror=server.url, **asked)
         assert [fault.times for fault in server.faults] == [0, 0], "each was met"
-    assert [entry.sha256 for entry in found.entries] == [each.sha256 for each in wanted.entries]
+    assert [entry["sha256"] for entry in there["categories"]] == digests
 
 
-def test_processes_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = mirror(tmp_path, {"cat": various("cat", 200), "apple": various("apple", 200)})
-    data = asked(root, drawings_per_category=200, image_size=40)
-    alone = fetched(data, tmp_path / "alone")
+def test_processes_give_the_same_bytes(
+    fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = mirror(tmp_path, {name: various(name, 200) for name in ("cat", "apple")})
+    asked = {**BOTH, "drawings_per_category": 200, "image_size": 40}
+    alone = fetch(mirror=root, **asked)
     monkeypatch.setattr(strokes, "_ALONE", 1)
-    together = fetched(data, tmp_path / "together")
-    assert together == alone
+    assert fetch(mirror=root, **asked) == alone
 
 
 @pytest.mark.parametrize(
-    ("damaged", "told"),
+    ("damaged", "message"),
     [
         (b'{"word": "cat"\n', "line 3: not a drawing .Invalid JSON"),
         (b"[" * 100_000 + b"\n", "line 3: not a drawing .Invalid JSON"),
@@ -182,44 +158,50 @@ def test_processes_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monke
         (b"", r"2 drawings, 3 asked for; lower data\.drawings_per_category to 2"),
     ],
 )
-def test_what_is_no_drawing_is_named_by_its_line(tmp_path: Path, damaged: bytes, told: str) -> None:
+def test_what_is_no_drawing_is_named_by_its_line(
+    fetch: Fetch, tmp_path: Path, damaged: bytes, message: str
+) -> None:
     files = {"cat": line("cat", CAT) * 2 + damaged, "apple": line("apple", APPLE) * 3}
     root = mirror(tmp_path, files)
-    with pytest.raises(InputError, match=rf"^cat: .*simplified/cat\.ndjson: {told}"):
-        fetched(asked(root, drawings_per_category=3), tmp_path / "raw")
+    text = fetch.refused(mirror=root, **{**BOTH, "drawings_per_category": 3})
+    assert re.search(rf"^cat: .*simplified/cat\.ndjson: {message}", text)
     # Nobody reads further than what was asked for.
-    assert fetched(asked(root, drawings_per_category=2), tmp_path / "less").entries[0].rows == 2
+    two = fetch(mirror=root, **{**BOTH, "drawings_per_category": 2})
+    assert two["categories"][0]["rows"] == 2
 
 
 def test_drawings_without_a_point_are_passed_over(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    fetch: Fetch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     empty = line("cat", []) + line("cat", [[[], []]]) + b"\n"
     files = {"cat": empty + line("cat", CAT), "apple": line("apple", APPLE).rstrip(b"\n")}
-    found = fetched(asked(mirror(tmp_path, files)), tmp_path / "raw")
-    assert [entry.rows for entry in found.entries] == [1, 1]
-    assert images(tmp_path / "raw", found, 0).any()
+    root = mirror(tmp_path, files)
+    manifest = fetch(mirror=root, **BOTH)
+    assert fetch.images(manifest, "cat").any()
     assert "2 drawings without a point passed over" in capfd.readouterr().err
-    fewer = asked(tmp_path, drawings_per_category=9, allow_fewer=True)
-    assert [entry.rows for entry in fetched(fewer, tmp_path / "few").entries] == [1, 1]
+    fewer = fetch(mirror=root, **{**BOTH, "drawings_per_category": 9}, allow_fewer=True)
+    assert [entry["rows"] for entry in fewer["categories"]] == [1, 1]
 
 
-def test_what_is_not_there_is_known_before_anything_is_drawn(tmp_path: Path) -> None:
+def test_what_is_not_there_is_known_before_anything_is_drawn(
+    fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = mirror(tmp_path, {"cat": line("cat", CAT)})
-    absent = {"categories": ("cat", "apple", "dog")}
-    with pytest.raises(InputError, match=r"2 of 3 cannot be had(.|\n)*apple: .*no such file"):
-        fetched(asked(root, **absent), tmp_path / "a")
-    with (
-        MirrorServer(root) as server,
-        pytest.raises(InputError, match=r"2 of 3 cannot(.|\n)*dog: .*dog\.ndjson: HTTP 404"),
-    ):
-        fetched(asked(server.url, **absent), tmp_path / "b")
-    with pytest.raises(InputError, match=r"full/raw/<category>\.ndjson"):
-        fetched(asked(root, strokes="raw"), tmp_path / "c")
-    (root / "full" / "simplified" / "apple.ndjson").touch()
-    with pytest.raises(InputError, match=r"^apple: .*: no drawings; take it out"):
-        fetched(asked(root), tmp_path / "d")
-    assert not list((tmp_path / "a").iterdir())
+    absent = {**BOTH, "categories": ("cat", "apple", "dog")}
+    message = fetch.refused(mirror=root, **absent)
+    assert re.search(r"2 of 3 cannot be had(.|\n)*apple: .*no such file", message)
+    with MirrorServer(root) as server:
+        message = fetch.refused(mirror=server.url, **absent)
+    assert re.search(r"2 of 3 cannot(.|\n)*dog: .*dog\.ndjson: HTTP 404", message)
+    assert "full/raw/<category>.ndjson" in fetch.refused(mirror=root, strokes="raw", **BOTH)
+    apple = root / "full" / "simplified" / "apple.ndjson"
+    apple.touch()
+    message = fetch.refused(mirror=root, **BOTH)
+    assert re.search("^apple: .*: no drawings; take it out", message)
+    monkeypatch.setattr(ndjson, "LONGEST", 100_000)
+    apple.write_bytes(b"[" * 200_000)
+    message = fetch.refused(mirror=root, **BOTH)
+    assert re.search("^apple: .*a line of more than 100,000 bytes", message)
 
 
 numbers = st.lists(st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6), min_size=1, max_size=5)
@@ -251,10 +233,3 @@ def test_whatever_the_line_it_is_strokes_or_refused(content: bytes) -> None:
     with contextlib.suppress(LineError):
         found = parse(content, "cat", raw=True)
         assert all(each.shape[1:] == (2,) for each in found)
-
-
-def test_a_line_that_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ndjson, "LONGEST", 100_000)
-    root = mirror(tmp_path, {"cat": b"[" * 200_000, "apple": line("apple", APPLE)})
-    with pytest.raises(InputError, match=r"^cat: .*a line of more than 100,000 bytes"):
-        fetched(asked(root), tmp_path / "raw")
