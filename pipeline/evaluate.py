@@ -9,8 +9,7 @@ from quickspine.params import Params
 def run(params: Params, args: Namespace) -> None:
     from quickspine.console import start_tensorflow
     from quickspine.dataset.records.reader import open_records
-    from quickspine.evaluation.leftovers import set_aside
-    from quickspine.evaluation.trained import find
+    from quickspine.evaluation.trained import find, set_aside
 
     records = open_records(cli.RECORDS, params.data)  # fails before the slow TensorFlow import
     trained = find(params, cli.MODELS, records.digest)

@@ -82,7 +82,9 @@ def written(
     metrics = summarise(runs, labels, names, data, params.evaluate)
     chosen = pick(runs, labels, summary.main_pairs(metrics))
     sheet = folder / "contact-sheet.png"
-    contact_sheet({name: np.stack([drawing(k) for k in range(12)]) for name in names[:24]}, sheet)
+    contact_sheet(
+        {name: np.stack([drawing(k) for k in range(12)])[..., None] for name in names[:24]}, sheet
+    )
     Report(
         metrics=metrics,
         charts=write(folder / "plots", runs, labels, names, metrics),

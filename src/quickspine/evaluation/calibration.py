@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from quickspine.evaluation.metrics import ROWS, Floats, Ints, correct
+from quickspine.evaluation.metrics import ROWS, Floats, Ints, correct, ratio
 
 BINS = 15  # as Guo et al.
 
@@ -34,12 +34,12 @@ class Reliability:
     @property
     def confidence(self) -> npt.NDArray[np.float64]:
         """Float64 [B]: the mean confidence in each bin; NaN in an empty one."""
-        return self._mean(self.confidences)
+        return ratio(self.confidences, self.counts)
 
     @property
     def accuracy(self) -> npt.NDArray[np.float64]:
         """Float64 [B]: the accuracy in each bin; NaN in an empty one."""
-        return self._mean(self.right)
+        return ratio(self.right, self.counts)
 
     @property
     def error(self) -> float:
@@ -54,13 +54,6 @@ class Reliability:
             self.confidences + other.confidences,
             self.right + other.right,
         )
-
-    def _mean(
-        self, sums: npt.NDArray[np.float64] | npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float64]:
-        mean: npt.NDArray[np.float64] = np.full(len(sums), np.nan)
-        np.divide(sums, self.counts, out=mean, where=self.counts > 0)
-        return mean
 
 
 def confidences(logits: Floats) -> npt.NDArray[np.float64]:

@@ -13,16 +13,9 @@ from quickspine.dataset.records.seeds import derive
 from quickspine.evaluation import metrics
 from quickspine.evaluation.calibration import expected_calibration_error
 from quickspine.evaluation.metrics import Bools, Ints, ModelRun, by_model
-from quickspine.evaluation.statistics import (
-    POWER,
-    Pair,
-    compare,
-    corrected,
-    detectable_effect,
-    needed,
-    verdict,
-)
 from quickspine.evaluation.statistics.intervals import Bootstrap, wilson
+from quickspine.evaluation.statistics.pairs import Pair, compare, corrected, verdict
+from quickspine.evaluation.statistics.power import POWER, detectable_effect, needed
 from quickspine.params import Evaluate, Head
 
 HEADS: tuple[str, ...] = get_args(Head)

@@ -12,7 +12,7 @@ from quickspine.dataset.records.reader import RecordSet
 from quickspine.evaluation import predictions, summary
 from quickspine.evaluation.comparison import DataInfo, summarise
 from quickspine.evaluation.metrics import ModelRun
-from quickspine.evaluation.predict import Network, read_labels
+from quickspine.evaluation.predict import Network
 from quickspine.evaluation.report import examples, figures, images, model_card, page, recipe
 from quickspine.evaluation.trained import Trained, candidates
 from quickspine.files import whole_folder, write_json
@@ -51,7 +51,7 @@ def evaluate(
     Returns:
         The content of `metrics.json`.
     """
-    labels, categories = read_labels(records), records.categories
+    labels, categories = records.labels("test"), records.categories
     logits = len(labels) * len(categories) * 4
     need_space(place, len(trained) * logits + FIGURES, "train fewer seeds")
     runs = predict_all(params, trained, records)

@@ -123,15 +123,10 @@ def correct(logits: Floats, labels: Ints) -> Bools:
     return right
 
 
-def accuracy(logits: Floats, labels: Ints) -> float:
-    """Share of correct predictions, 0…1. Raises ValueError if the shapes disagree."""
-    return float(correct(logits, labels).mean())
-
-
 def top_k_accuracy(logits: Floats, labels: Ints, k: int) -> float:
     """Share of images whose label is among the `k` highest logits, 0…1.
 
-    Of equal logits the lower label ranks higher, so that k = 1 is `accuracy`.
+    Of equal logits the lower label ranks higher, so that k = 1 is the accuracy.
     """
     _check(logits, labels)
     own = np.take_along_axis(logits, labels[:, None], axis=1)
@@ -160,12 +155,12 @@ def confusion(logits: Floats, labels: Ints) -> npt.NDArray[np.int64]:
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
-def per_class_accuracy(matrix: Ints) -> npt.NDArray[np.float64]:
-    """Float64 [C] from a confusion matrix [C, C]; NaN for a class without images."""
-    shown = matrix.sum(axis=1)
-    share = np.full(len(matrix), np.nan)
-    np.divide(np.diagonal(matrix), shown, out=share, where=shown > 0)
-    return share
+def ratio(parts: Any, totals: Any) -> npt.NDArray[np.float64]:
+    """Float64 in the shape of `parts`: each by its total; NaN where that is 0."""
+    totals = np.broadcast_to(totals, np.shape(parts))
+    found = np.full(totals.shape, np.nan)
+    np.divide(parts, totals, out=found, where=totals > 0)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +190,7 @@ def per_category(group: Sequence[ModelRun], labels: Ints) -> PerCategory:
 
     matrix = np.sum([confusion(run.logits, labels) for run in group], axis=0)
     images = matrix.sum(axis=1) // len(group)
-    accuracy = per_class_accuracy(matrix)
+    accuracy = ratio(np.diagonal(matrix), matrix.sum(axis=1))
     size = np.where(images > 0, images, np.nan)
     low, high = proportion_confint(accuracy * size, size, method="wilson")
     return PerCategory(images, accuracy, np.maximum(low, 0), np.minimum(high, 1))

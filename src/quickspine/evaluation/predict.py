@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from quickspine.dataset.records.reader import RecordSet
 from quickspine.errors import InputError
@@ -108,11 +107,6 @@ class Network:
 def _refusal(trained: Trained, reason: str) -> InputError:
     path = trained.folder / "model.keras"
     return InputError(f"{path}: {reason}; run: dvc repro -f {trained.made_by}")
-
-
-def read_labels(records: RecordSet) -> NDArray[np.int64]:
-    """The labels of the test split, int64 [N], in the order of the predictions."""
-    return records.labels("test")
 
 
 def memory(model: keras.Model) -> tuple[int, int]:

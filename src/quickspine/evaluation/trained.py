@@ -1,10 +1,12 @@
-"""Find the trained models under `models/`, checked before the slow TensorFlow import."""
+"""The trained models under `models/`, checked before the slow TensorFlow import."""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+import re
+import shutil
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from quickspine.errors import InputError
-from quickspine.files import read_json, sha256
+from quickspine.files import STATE, read_json, sha256
 from quickspine.nets.pretrained.catalogue import NONE
 from quickspine.params import Params
 from quickspine.tracking.champion import Candidate
@@ -25,6 +27,8 @@ STAGES: tuple[Stage, ...] = ("train", "finetune")
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 MAX_HISTORY = 64 << 20  # bytes: a hundred per epoch of 100,000 epochs are a tenth of that
 SHOWN = 12  # characters of a digest in a message
+LEFTOVERS = STATE / "leftover-models"
+OURS = re.compile(r"(?:train|finetune)-([a-z][a-z0-9_]*)-(\d+)")
 
 Parameters = Annotated[int, Field(ge=1, le=2**53)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -201,3 +205,35 @@ def candidates(trained: Sequence[Trained]) -> list[Candidate]:
         )
         for model in trained
     ]
+
+
+def set_aside(
+    models: Path, heads: Collection[str], seeds: Collection[int], folder: Path = LEFTOVERS
+) -> list[str]:
+    """Move trained models that are not asked for out of `models`; other folders stay.
+
+    `evaluate` depends on `models/` as a whole: with a model of a seed or head that was taken out of
+    the params, a clone that pulls all that is asked for would look stale. DVC has them in its
+    cache: asked for again, they come back without training.
+
+    Args:
+        models: the folder of all models.
+        heads: of the models that stay, with any of `seeds`.
+        seeds: as well.
+        folder: where the others go; an older one of the same name is replaced.
+
+    Returns:
+        The names of those that were moved, sorted.
+    """
+    names = sorted(path.name for path in models.iterdir() if path.is_dir())
+    leftovers = [
+        name
+        for name in names
+        if (parts := OURS.fullmatch(name)) and not (parts[1] in heads and int(parts[2]) in seeds)
+    ]
+    for name in leftovers:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.move(models / name, folder / name)
+        print(f"evaluate: {name} is not asked for; moved to {folder}")
+    return leftovers

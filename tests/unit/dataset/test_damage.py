@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import shutil
@@ -14,8 +13,6 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from quickspine.dataset.prepare import subset
 from quickspine.dataset.records import write
@@ -144,30 +141,22 @@ def test_a_shard_that_changes_after_opening_is_named(folder: Path, way: str, wha
     read(found, path, way)
 
 
-def test_a_shard_of_any_other_length_is_refused(folder: Path) -> None:
+def test_a_shard_of_another_length_or_that_is_no_file_is_named(folder: Path) -> None:
     path = smallest(folder)
     content = path.read_bytes()
-    others = [content[:size] for size in range(0, len(content), 7)]
-    for other in [*others, content + b"\0", content + content]:
-        path.write_bytes(other)
+    for make in (
+        lambda: path.write_bytes(content[:-1]),
+        lambda: path.write_bytes(content + b"\0"),
+        path.touch,
+        path.mkdir,
+        lambda: path.symlink_to(folder / "elsewhere"),
+        lambda: path.symlink_to(path),
+        lambda: None,
+    ):
+        path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+        make()
         with pytest.raises(InputError, match=rf"{path.name}: not the shard of"):
             open_records(folder)
-
-
-@pytest.mark.parametrize("kind", ["missing", "folder", "nothing", "dangling", "loop"])
-def test_a_shard_that_is_no_file_is_named(folder: Path, kind: str) -> None:
-    path = smallest(folder)
-    path.unlink()
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "nothing":
-        path.touch()
-    elif kind == "dangling":
-        path.symlink_to(folder / "elsewhere")
-    elif kind == "loop":
-        path.symlink_to(path)
-    with pytest.raises(InputError, match=rf"{path.name}: not the shard of"):
-        open_records(folder)
 
 
 def test_a_link_to_the_right_bytes_is_as_good_as_the_bytes(folder: Path, tmp_path: Path) -> None:
@@ -220,119 +209,20 @@ def test_records_of_other_drawings_than_the_params_are_not_trained_on(
             open_records(folder, make_params(change).data)
 
 
-def ways(value: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to every value, lists and objects included."""
-    inner: list[tuple[Any, ...]] = [before] if before else []
-    pairs = dict(enumerate(value)) if isinstance(value, list) else value
-    for key, one in pairs.items() if isinstance(pairs, dict) else ():
-        inner += ways(one, (*before, key))
-    return inner
-
-
-STRANGE: st.SearchStrategy[Any] = st.sampled_from(
-    [
-        *(None, True, False, 0, -1, 1, 2, 3, 2**31, 2**63, 10**30, 0.5, 1e308, -1e-9),
-        *(float("nan"), float("inf"), "", "x", "1", "../x", "/etc/passwd", "a/b", "\0", "\ud800"),
-        *("x" * 10_000, "<script>", "\x1b[2J", [], {}, [[]], [{}], {"a": 1}, [0], ["cat"]),
-        *("0" * 64, "zigzag", "train-00000-of-00001.tfrecord", "cat.npy", "manifest.json"),
-    ]
-)
-
-
-@st.composite
-def mutants(draw: st.DrawFn, manifest: dict[str, Any]) -> dict[str, Any]:
-    """The manifest with one thing wrong: changed, gone, twice, in another order, or renamed."""
-    mutant = copy.deepcopy(manifest)
-    way = draw(st.sampled_from(ways(manifest)))
-    parent = mutant
-    for key in way[:-1]:
-        parent = parent[key]
-    kind = draw(st.sampled_from(["strange", "gone", "twice", "order", "nudged", "key"]))
-    value = parent[way[-1]]
-    if kind == "gone":
-        del parent[way[-1]]
-    elif kind == "twice" and isinstance(value, list):
-        parent[way[-1]] = value + value[:1]
-    elif kind == "order" and isinstance(value, list):
-        parent[way[-1]] = value[::-1]
-    elif kind == "nudged" and type(value) in (int, str):
-        parent[way[-1]] = value + 1 if isinstance(value, int) else value[:-1]
-    elif kind == "key" and isinstance(parent, dict):
-        parent[draw(st.sampled_from(["x", "", "__class__"]))] = parent.pop(way[-1])
-    else:
-        parent[way[-1]] = draw(STRANGE)
-    return mutant
-
-
-def copied(folder: Path, factory: pytest.TempPathFactory, mutant: dict[str, Any]) -> Path:
-    """The folder, with another manifest, where the last one was."""
-    place = factory.getbasetemp() / f"mutant {folder.name}"
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(folder, place)
-    (place / "manifest.json").write_text(json.dumps(mutant))
-    return place
-
-
-def named(message: str, place: Path) -> bool:
-    """Whether the message names something of the folder, in a few printable words."""
-    return str(place) in message and message.isprintable() and len(message) < 1500
-
-
-@settings(max_examples=60)
-@given(data=st.data(), kind=st.sampled_from(["subset", "records"]))
+@pytest.mark.parametrize("kind", ["subset", "records"])
 def test_any_edit_of_a_manifest_with_a_digest_is_refused(
-    raw: Path,
-    chosen: Path,
-    written: Path,
-    tiny: Params,
-    tmp_path_factory: pytest.TempPathFactory,
-    data: st.DataObject,
-    kind: str,
+    raw: Path, chosen: Path, written: Path, tiny: Params, tmp_path: Path, kind: str
 ) -> None:
-    folder = {"subset": chosen, "records": written}[kind]
-    mutant = data.draw(mutants(manifest_of(folder)))
-    place = copied(folder, tmp_path_factory, mutant)
-    message = refusal(lambda: opened(kind, place, tiny, raw))
-    same = json.dumps(mutant, sort_keys=True) == json.dumps(manifest_of(folder), sort_keys=True)
-    assert message is None if same else message is not None
-    if message is not None:
-        assert named(message, place)
-        assert not (place / "made").exists()
-
-
-def tree(place: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(place)): path.read_bytes()
-        for path in sorted(place.rglob("*"))
-        if path.is_file() and path.name != "manifest.json"
-    }
-
-
-def said(place: Path, *, made: Path) -> None:
-    """Facts that are handed on are of the types that the stages after it want."""
-    found = manifest_of(place)
-    assert isinstance(found["synthetic"], bool), made
-    assert all(type(found[name]) is str for name in ("source", "licence", "attribution"))
-
-
-@settings(max_examples=60)
-@given(data=st.data())
-def test_any_edit_of_the_raw_manifest_is_refused_or_harmless(
-    raw: Path,
-    chosen: Path,
-    tiny: Params,
-    tmp_path_factory: pytest.TempPathFactory,
-    data: st.DataObject,
-) -> None:
-    place = copied(raw, tmp_path_factory, data.draw(mutants(manifest_of(raw))))
-    made = tmp_path_factory.getbasetemp() / "made of raw"
-    shutil.rmtree(made, ignore_errors=True)
-    if message := refusal(lambda: subset.preprocess(tiny, place, made)):
-        assert named(message, place)
-        assert not made.exists()
-        return
-    assert tree(made) == tree(chosen)
-    said(made, made=place)
+    """Of each of its values: changed, or gone; and one more."""
+    place = Path(shutil.copytree(chosen if kind == "subset" else written, tmp_path / kind))
+    whole = manifest_of(place)
+    edits = [{**whole, key: [value]} for key, value in whole.items()]
+    edits += [{k: v for k, v in whole.items() if k != key} for key in whole]
+    for edited in [*edits, {**whole, "more": 1}]:
+        (place / "manifest.json").write_text(json.dumps(edited))
+        with pytest.raises(InputError, match=r"manifest\.json: damaged or edited"):
+            opened(kind, place, tiny, raw)
+    assert not (place / "made").exists()
 
 
 @pytest.mark.parametrize(
@@ -383,22 +273,6 @@ def test_a_manifest_that_is_no_file_or_too_large_is_named_at_once(
             file.truncate(10 << 30)  # ten GiB that take no room on disk, and would in memory
     with pytest.raises(InputError, match=r"manifest\.json: "):
         opened(kind, tmp_path, tiny)
-
-
-def test_records_open_without_tensorflow(written: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path;"
-        "from quickspine.dataset.records.reader import open_records;"
-        "open_records(Path(sys.argv[1])); print('tensorflow' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(written)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert done.stdout == "False\n"
 
 
 DOORS = ("train", "finetune", "evaluate")

@@ -166,6 +166,10 @@ def test_a_file_whose_digest_was_edited_too_is_named(folder: Path, content: byte
         lambda m: m.update(shape=[8, 8, 2]),
         lambda m: m.update(shape=[8, 8]),
         lambda m: m.update(encoding="zip"),
+        lambda m: m.update(encoding="\x1b[2J" * 1000),
+        lambda m: m["categories"][0].update(category="\x1b[2J"),
+        lambda m: m["categories"][0].update(file="\0"),
+        lambda m: m["categories"][0].update(rows="\ud800"),
         lambda m: m["categories"][0].update(splits={"train": 31}),
         lambda m: m["categories"][0].update(splits={"train": 29, "rest": 1}),
         lambda m: m["categories"][0].update(splits=[30]),
@@ -181,8 +185,10 @@ def test_an_edited_manifest_is_named(
     folder: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
     edit(folder, change)
-    with pytest.raises(InputError, match=r"manifest\.json: .*run: dvc repro -f fetch"):
+    with pytest.raises(InputError, match=r"manifest\.json: .*run: dvc repro -f fetch") as caught:
         Raw(folder, CATEGORIES)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1500
 
 
 @pytest.mark.parametrize(

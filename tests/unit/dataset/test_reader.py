@@ -109,10 +109,11 @@ def test_an_epoch_mixes_shards_and_labels(records: RecordSet) -> None:
     assert abs(np.corrcoef(places[1:], places[:-1])[0, 1]) < 5 / count**0.5
 
 
+@pytest.mark.parametrize(("limit", "value"), [("SHUFFLE_BLOCK", 100), ("SHUFFLE_BYTES", 10_000)])
 def test_with_more_examples_than_a_block_every_one_still_comes_once(
-    records: RecordSet, monkeypatch: pytest.MonkeyPatch
+    records: RecordSet, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
-    monkeypatch.setattr(module, "SHUFFLE_BLOCK", 100)
+    monkeypatch.setattr(module, limit, value)
     first = read(records.shuffled("train", 1, seed=1, epoch=0))
     second = read(records.shuffled("train", 1, seed=1, epoch=1))
     assert sorted(first) == sorted(second) == sorted(read(records.ordered("train", 64)))
@@ -170,14 +171,6 @@ def test_epochs_follow_one_another_as_each_is_by_itself(
     assert len(every) == 3 * (records.examples("train") // size * size)
     data = records.shuffled("train", size, seed=2, epoch=3, epochs=3)
     assert read(data.skip(skipped)) == every[skipped * size :]
-
-
-def test_blocks_of_large_images_are_smaller(
-    records: RecordSet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "SHUFFLE_BYTES", 1)
-    found = read(records.shuffled("train", 1, seed=1, epoch=0))
-    assert sorted(found) == sorted(read(records.ordered("train", 64)))
 
 
 def test_labels_are_those_of_the_examples_in_order(records: RecordSet) -> None:

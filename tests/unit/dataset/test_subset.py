@@ -95,26 +95,6 @@ def test_each_drawing_is_kept_once_where_its_content_belongs(
     ]  # fmt: skip
 
 
-def test_no_two_splits_or_categories_share_a_drawing(
-    messy: dict[str, Drawings], make_subset: MakeSubset
-) -> None:
-    found = read_subset(make_subset(messy))
-    every = [drawing for files in found.values() for file in files for drawing in tuples(file)]
-    assert len(every) == len(set(every)) > 200
-
-
-def test_a_drawing_in_two_categories_stays_in_the_first(make_subset: MakeSubset) -> None:
-    cat, zigzag = random_drawings(60, seed=1), random_drawings(60, seed=2)
-    zigzag[:20] = cat[40:]
-    found = read_subset(make_subset({"cat": cat, "zigzag": zigzag}))
-    first, second = (
-        sorted(drawing for split in SPLITS for drawing in tuples(found[split][label]))
-        for label in (0, 1)
-    )
-    assert first == sorted(tuples(cat))
-    assert second == sorted(tuples(zigzag[20:]))
-
-
 def test_more_drawings_move_none_and_the_first_ones_are_taken(make_subset: MakeSubset) -> None:
     drawings = {name: random_drawings(200, seed=len(name)) for name in CATEGORIES}
     small = make_subset(drawings, **{"data.drawings_per_category": 90})

@@ -41,7 +41,7 @@ def test_each_stage_reads_its_own_splits(
     read.clear()
     trained = Trained("train", "spinal", 1, tmp_path / "train-spinal-1", metrics, [])
     run = predict.Network(trained, records, repeats=1).predict(trained)
-    labels = predict.read_labels(records)
+    labels = records.labels("test")
     assert read == {"test"}
 
     images, expected = next(iter(records.ordered("test", 10_000)))

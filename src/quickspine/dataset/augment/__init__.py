@@ -12,9 +12,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from quickspine.dataset.augment.affine import random_affine
-from quickspine.dataset.augment.crops import random_crop, random_flip, random_resized_crop
-from quickspine.dataset.augment.perspective import random_perspective
+from quickspine.dataset.augment.maps import (
+    random_affine,
+    random_crop,
+    random_flip,
+    random_perspective,
+    random_resized_crop,
+)
 from quickspine.dataset.records.seeds import derive
 from quickspine.errors import InputError
 from quickspine.params import Augment

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
-from math import isqrt
 from pathlib import Path
 
 import numpy as np
@@ -26,59 +25,35 @@ def contact_sheet(
     same Pillow.
 
     Args:
-        drawings: uint8 [k, h, w], [k, side * side], [k, h, w, 1] or [k, h, w, 3] by category.
+        drawings: uint8 [k, h, w, c] by category, one at least; c is 1 or 3, the same for all.
         place: the PNG file to write.
         columns: drawings a row at most.
-
-    Raises:
-        ValueError: if there is nothing to show, or if bitmaps are not such.
     """
-    rows = {name: _tiles(name, bitmaps, columns) for name, bitmaps in drawings.items()}
-    if not rows:
-        raise ValueError("drawings must have a category at least. Received: none")
-    means = [tiles.mean() for tiles in rows.values() if tiles.size and tiles.ndim == 3]
-    dark = bool(means) and float(np.mean(means)) < (_PAPER + 1) / 2
+    rows = {name: tiles[:columns] for name, tiles in drawings.items()}
+    colour = next(iter(rows.values())).shape[3] == 3
+    means = [tiles.mean() for tiles in rows.values() if tiles.size]
+    dark = not colour and bool(means) and float(np.mean(means)) < (_PAPER + 1) / 2
     font = ImageFont.load_default(size=18)
     label = max(round(font.getlength(name)) for name in rows) + 2 * _GAP
-    zoom = _ZOOM if all(max(tiles.shape[1:3]) <= _SMALL for tiles in rows.values()) else 1
-    step = max(max(tiles.shape[1:3]) for tiles in rows.values()) * zoom + _GAP
+    side = max(max(tiles.shape[1:3]) for tiles in rows.values())
+    zoom = _ZOOM if side <= _SMALL else 1
+    step = side * zoom + _GAP
     across = max(len(tiles) for tiles in rows.values())
     size = (label + across * step + _GAP, len(rows) * step + _GAP)
-    colour = any(tiles.ndim == 4 for tiles in rows.values())
     sheet = Image.new("RGB" if colour else "L", size, (_PAPER,) * 3 if colour else _PAPER)
     ink = (_INK,) * 3 if colour else _INK
     pen = ImageDraw.Draw(sheet)
     for row, (name, tiles) in enumerate(rows.items()):
         top = _GAP + row * step
         middle = top + (step - _GAP) // 2
-        pen.text(
-            (label - _GAP, middle),
-            name,
-            fill=ink,
-            font=font,
-            anchor="rm",
-        )
+        pen.text((label - _GAP, middle), name, fill=ink, font=font, anchor="rm")
         for column, tile in enumerate(tiles):
-            high, wide = tile.shape[0] * zoom, tile.shape[1] * zoom
-            picture = Image.fromarray(_PAPER - tile if dark and tile.ndim == 2 else tile)
-            shown = picture.resize((wide, high), Image.Resampling.BICUBIC)
+            pixels = tile if colour else tile[..., 0]
+            picture = Image.fromarray(_PAPER - pixels if dark else pixels)
+            wide_high = (picture.width * zoom, picture.height * zoom)
+            shown = picture.resize(wide_high, Image.Resampling.BICUBIC)
             sheet.paste(shown, (label + column * step, top))
-    place.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(place, format="PNG", optimize=True)
-
-
-def _tiles(name: str, bitmaps: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """The first bitmaps, [columns at most, h, w], or [..., 3] of colours."""
-    if bitmaps.ndim == 2 and (side := isqrt(bitmaps.shape[1])) ** 2 == bitmaps.shape[1]:
-        bitmaps = bitmaps.reshape(-1, side, side)
-    grey = bitmaps.ndim == 3 or (bitmaps.ndim == 4 and bitmaps.shape[3] == 1)
-    colours = bitmaps.ndim == 4 and bitmaps.shape[3] == 3
-    if bitmaps.dtype != np.uint8 or not (grey or colours) or 0 in bitmaps.shape[1:]:
-        raise ValueError(
-            f"{name}: drawings must be uint8 [k, h, w], [k, h, w, 1] or [k, h, w, 3]. "
-            f"Received: {bitmaps.dtype} {list(bitmaps.shape)}"
-        )
-    return bitmaps[:columns] if colours else bitmaps[:columns].reshape(-1, *bitmaps.shape[1:3])
 
 
 def thumbnails(contents: Iterable[bytes], side: int) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 
 from quickspine.evaluation.calibration import Reliability
-from quickspine.evaluation.metrics import Ints, ModelRun, PerCategory, confusion
+from quickspine.evaluation.metrics import Ints, ModelRun, PerCategory, confusion, ratio
 from quickspine.evaluation.report.charts import COLOURS, INK, colour, marker
 
 SHOWN = 30  # categories in the chart of accuracies
@@ -84,9 +84,7 @@ def calibration(by_head: Mapping[str, Reliability]) -> Figure:
 def mean_confusion(group: Sequence[ModelRun], labels: Ints) -> npt.NDArray[np.float64]:
     """Row-normalised confusion matrix [C, C] over all seeds; 0 in a row without images."""
     total = np.sum([confusion(run.logits, labels) for run in group], axis=0)
-    shown, share = total.sum(axis=1, keepdims=True), np.zeros(total.shape)
-    np.divide(total, shown, out=share, where=shown > 0)
-    return share
+    return np.nan_to_num(ratio(total, total.sum(axis=1, keepdims=True)))
 
 
 def heatmap(share: npt.NDArray[np.float64], categories: Sequence[str]) -> Figure:

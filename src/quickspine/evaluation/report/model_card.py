@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from quickspine.evaluation import summary
 from quickspine.evaluation.report import recipe
-from quickspine.evaluation.report.numbers import FILTERS, several
-from quickspine.evaluation.report.page import TEMPLATES
+from quickspine.evaluation.report.numbers import several
+from quickspine.evaluation.report.page import facts, template
 from quickspine.files import whole_file
 from quickspine.params import Params
 
@@ -42,35 +39,16 @@ def render(metrics: dict[str, Any], params: Params, digests: Mapping[str, str]) 
         params: those the models were trained with.
         digests: sha256 by name, of params, data and each model.
     """
-    environment = jinja2.Environment(
-        loader=TEMPLATES,
-        autoescape=False,  # noqa: S701 - `finalize` escapes, for Markdown
-        finalize=escape,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= FILTERS
-    models = metrics["models"]
-    top = next(key for key in next(iter(models.values())) if key.startswith("top"))
-    name, first = next(iter(models.items()))
-    noun = summary.noun(metrics["data"])
+    name, first = next(iter(metrics["models"].items()))
     train, tuned = params.train, params.finetune
-    return environment.get_template("model-card.md").render(
-        metrics=metrics,
-        data=metrics["data"],
+    shared = facts(metrics)
+    return template("model-card.md", escape).render(
+        **shared,
         params=params,
         digests=digests,
-        noun=noun,
-        an="a" if noun == "drawing" else "an",
-        stages=summary.stages(metrics),
-        stage_names=summary.STAGES,
-        top_key=top,
-        top_k=top.removeprefix("top").removesuffix("_accuracy"),
-        seeds=min(len(model["seeds"]) for model in models.values()),
+        an="a" if shared["noun"] == "drawing" else "an",
+        seeds=min(len(model["seeds"]) for model in metrics["models"].values()),
         first=f"{name}-{first['seeds'][0]}",
-        is_significant=summary.is_significant,
         several=several,
         recipe={
             "train": recipe.descent(train, train.learning_rate),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,22 +19,44 @@ from quickspine.evaluation.report.numbers import FILTERS
 from quickspine.files import whole_file
 from quickspine.tracking.environment import environment, versions
 
-TEMPLATES = jinja2.PackageLoader("quickspine.evaluation.report")
 PACKAGES = ("quickspine", "tensorflow", "keras", "numpy", "scipy", "matplotlib", "pillow")
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def template(name: str, escape: Callable[[object], str] | None = None) -> jinja2.Template:
+    """A template of the report; names of categories and the like come from strangers.
+
+    Args:
+        name: of its file.
+        escape: makes text of every value; None: values are escaped for HTML.
+    """
     made = jinja2.Environment(
-        loader=TEMPLATES,
-        autoescape=True,  # category names and attributions come from strangers
+        loader=jinja2.PackageLoader("quickspine.evaluation.report"),
+        autoescape=escape is None,  # noqa: S701 - else `finalize` escapes
+        finalize=escape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=escape is not None,
         extensions=["jinja2.ext.do"],
     )
     made.filters |= FILTERS
-    return made
+    return made.get_template(name)
+
+
+def facts(metrics: dict[str, Any]) -> dict[str, Any]:
+    """What both the report and the model card say of `metrics`, by the names in the templates."""
+    top = next(key for key in next(iter(metrics["models"].values())) if key.startswith("top"))
+    return {
+        "metrics": metrics,
+        "data": metrics["data"],
+        "noun": summary.noun(metrics["data"]),
+        "stages": {stage: summary.heads(metrics, stage) for stage in summary.stages(metrics)},
+        "stage_names": summary.STAGES,
+        "top_key": top,
+        "top_k": top.removeprefix("top").removesuffix("_accuracy"),
+        "is_significant": summary.is_significant,
+    }
 
 
 @dataclass(frozen=True)
@@ -63,34 +85,21 @@ class Report:
 
     def render(self) -> str:
         """Render the page, which needs no other file, no script and no network."""
-        metrics, light = self.metrics, are_light(self.bitmaps.values())
-        stages = {stage: summary.heads(metrics, stage) for stage in summary.stages(metrics)}
-        top = next(key for key in next(iter(metrics["models"].values())) if key.startswith("top"))
-        return (
-            _environment()
-            .get_template("report.html")
-            .render(
-                metrics=metrics,
-                data=metrics["data"],
-                categories=metrics["data"]["categories"],
-                noun=summary.noun(metrics["data"]),
-                stages=stages,
-                stage_names=summary.STAGES,
-                pairs=summary.main_pairs(metrics),
-                top_key=top,
-                top_k=top.removeprefix("top").removesuffix("_accuracy"),
-                charts=self.charts,
-                has_curves=any(name.startswith("curves-") for name in self.charts),
-                costs=list(charts.COSTS),
-                most_categories=category_charts.SHOWN,
-                examples=self.examples,
-                images={at: data_uri(png(each, light=light)) for at, each in self.bitmaps.items()},
-                digests=self.digests,
-                environment=self.environment,
-                contact_sheet=None if self.contact_sheet is None else data_uri(self.contact_sheet),
-                notes=self.notes,
-                is_significant=summary.is_significant,
-            )
+        light = are_light(self.bitmaps.values())
+        return template("report.html").render(
+            **facts(self.metrics),
+            categories=self.metrics["data"]["categories"],
+            pairs=summary.main_pairs(self.metrics),
+            charts=self.charts,
+            has_curves=any(name.startswith("curves-") for name in self.charts),
+            costs=list(charts.COSTS),
+            most_categories=category_charts.SHOWN,
+            examples=self.examples,
+            images={at: data_uri(png(each, light=light)) for at, each in self.bitmaps.items()},
+            digests=self.digests,
+            environment=self.environment,
+            contact_sheet=None if self.contact_sheet is None else data_uri(self.contact_sheet),
+            notes=self.notes,
         )
 
     def write(self, place: Path) -> None:
