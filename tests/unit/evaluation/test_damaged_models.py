@@ -19,18 +19,9 @@ import pytest
 
 from quickspine.nets import allowed_classes
 from quickspine.nets.backbones import classifier
-from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Head, Params
 from quickspine.training.model_file import MEMBERS, load, save
-
-SHAPE = (8, 8, 1)
-
-
-def network(outputs: int = 3, shape: tuple[int, ...] = SHAPE, dtype: str = "uint8") -> keras.Model:
-    """As small as a network with our head gets."""
-    inputs = keras.Input(shape, dtype=dtype)
-    values = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
-    return keras.Model(inputs, SpinalHead(outputs, width=2, sub_layers=2, name="head")(values))
+from tests.unit.evaluation.test_trained import SHAPE, network
 
 
 @pytest.fixture

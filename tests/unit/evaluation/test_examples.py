@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -124,38 +123,21 @@ def test_a_category_without_images_has_no_share(make: Any) -> None:
     assert [(each.label, each.answer, each.shares) for each in found] == [(0, 1, {"dense": 1.0})]
 
 
-def batches(sizes: list[int], taken: list[int]) -> Iterator[Any]:
-    """Images whose every pixel is their position."""
-    start = 0
-    for size in sizes:
-        taken.append(size)
-        yield np.arange(start, start + size, dtype=np.uint8)[:, None, None, None] * np.ones(
-            (1, 2, 2, 1), np.uint8
-        )
-        start += size
-
-
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.data())
 def test_images_are_found_in_whatever_batch(sizes: list[int], data: Any) -> None:
-    wanted = data.draw(st.sets(st.integers(0, sum(sizes) - 1)))
-    found = collect(batches(sizes, []), wanted)
+    """In one pass that ends at the last of them; no batch is kept alive."""
+    images = np.arange(sum(sizes), dtype=np.uint8).reshape(-1, 1, 1, 1)
+    wanted = data.draw(st.sets(st.integers(0, len(images) - 1)))
+    rest = iter(np.split(images, np.cumsum(sizes)[:-1]))
+    found = collect(rest, wanted)
     assert set(found) == wanted
-    assert all((bitmap == position).all() for position, bitmap in found.items())
-    assert all(bitmap.base is None for bitmap in found.values())  # no batch is kept alive
-
-
-def test_the_pass_ends_at_the_last_one_wanted() -> None:
-    taken: list[int] = []
-    assert list(collect(batches([3, 3, 3], taken), [4, 0])) == [0, 4]
-    assert taken == [3, 3]
-    taken.clear()
-    assert collect(batches([3], taken), []) == {}
-    assert taken == []
-
-
-def test_an_image_that_is_not_there_is_named() -> None:
-    with pytest.raises(ValueError, match="position 6 must be below 6"):
-        collect(batches([3, 3], []), [1, 6])
+    assert all(bitmap == position for position, bitmap in found.items())
+    assert all(bitmap.base is None for bitmap in found.values())
+    assert sum(map(len, rest)) == sum(sizes) - (
+        next(end for end in np.cumsum(sizes) if end > max(wanted)) if wanted else 0
+    )
+    with pytest.raises(ValueError, match=rf"position {len(images)} must be below {len(images)}"):
+        collect([images], [len(images)])
 
 
 def opened(content: bytes) -> Any:

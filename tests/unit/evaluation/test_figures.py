@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +12,8 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.collections import PathCollection
 from PIL import Image
 
-from quickspine.evaluation.calibration import reliability
 from quickspine.evaluation.metrics import PerCategory
 from quickspine.evaluation.report import category_charts, charts, figures
 from quickspine.evaluation.report.figures import Chart
@@ -75,18 +71,6 @@ def test_same_inputs_same_bytes(plots: Any, evaluate: Evaluate, tmp_path: Path) 
         assert path.read_bytes() == (tmp_path / "plots" / path.name).read_bytes(), path.name
 
 
-def test_pyplot_and_tensorflow_stay_out() -> None:
-    program = (
-        "import sys\nfrom quickspine.evaluation.report import charts, page\n"
-        "with charts.style():\n    charts.svg(charts.accuracy({'models': {}}))\n"
-        "print({'matplotlib.pyplot', 'tensorflow', 'mlflow'} & set(sys.modules))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "set()\n"
-
-
 def test_tables_by_hand(make: Any, evaluate: Evaluate, tmp_path: Path) -> None:
     names = ["cat", 'a "b", c', "moon"]
     labels = np.array([0, 0, 1])
@@ -142,15 +126,6 @@ def test_no_name_becomes_markup_in_a_figure(make: Any, evaluate: Evaluate, tmp_p
     assert {row["actual"] for row in rows(tmp_path / "plots/confusion.csv")} == set(HOSTILE)
 
 
-@pytest.mark.parametrize("count", [2, 35, 60])
-def test_any_number_of_categories(count: int) -> None:
-    names = [f"category {number}" for number in range(count)]
-    axes = category_charts.heatmap(np.eye(count), names).axes[0]
-    labels = [each.get_text() for each in axes.get_yticklabels()]
-    assert (labels == names) == (count <= category_charts.NAMED)
-    assert len(axes.texts) == (count if count <= category_charts.NUMBERED else 0)
-
-
 def test_curves_are_means_in_bands_of_the_epochs_that_all_seeds_reached() -> None:
     def run(seed: int, epochs: int) -> Any:
         history = [{"epoch": each, "val_accuracy": 0.1 * each + 0.01 * seed}
@@ -200,22 +175,3 @@ def test_categories_that_differ_most_come_first() -> None:
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names[:2] == ["category 0", "category 344"]
     assert len(names) == category_charts.SHOWN
-
-
-def test_the_reliability_curve_shows_the_bins_that_hold_predictions(make: Any) -> None:
-    case = make(seeds=(1,), stages=("train",))
-    found = {run.head: reliability(run.logits, case.labels) for run in case.runs}
-    axes = category_charts.calibration(found).axes[0]
-    for points, bins in zip(axes.collections, found.values(), strict=True):
-        assert isinstance(points, PathCollection)
-        filled = bins.counts > 0
-        expected = 100 * np.stack([bins.confidence, bins.accuracy], axis=1)[filled]
-        np.testing.assert_allclose(np.asarray(points.get_offsets()), expected)
-
-
-def test_the_result_says_what_is_synthetic(make: Any, evaluate: Evaluate) -> None:
-    for synthetic in (True, False):
-        case = make(synthetic=synthetic, seeds=(1,))
-        words = charts.result(summary(case, evaluate)).get_suptitle()
-        assert ("synthetic drawings" in words) == synthetic
-        assert case.data["source"] in words

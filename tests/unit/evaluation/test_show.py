@@ -11,9 +11,9 @@ import pytest
 
 from quickspine.errors import InputError
 from quickspine.evaluation import predictions, show, summary
-from quickspine.evaluation.comparison import summarise
 from quickspine.files import write_json
 from quickspine.params import Evaluate
+from tests.unit.evaluation.made import summary as of
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def evaluation(
     """The current folder holds an evaluation with these metrics."""
     monkeypatch.chdir(tmp_path)
     case = make()
-    metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
+    metrics = of(case, evaluate)
     write_json(Path("evaluation/metrics.json"), metrics)
     Path("evaluation/report.html").write_text("<!doctype html>", encoding="utf-8")
     models = {run.name: sha256_of(run.name) for run in case.runs}
@@ -33,15 +33,6 @@ def evaluation(
 
 def sha256_of(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
-
-
-def left(records: str | None = "data", model: str | None = "train-dense-1") -> None:
-    """What the stages before left: records, and one model."""
-    if records:
-        write_json(Path("data/records/manifest.json"), {"digest": sha256_of(records)})
-    if model:
-        facts = {"model_digest": sha256_of(model)}
-        write_json(Path("models/train-dense-1/metrics.json"), facts)
 
 
 def refused(capsys: pytest.CaptureFixture[str]) -> str:
@@ -61,28 +52,26 @@ def test_the_result_and_the_place_of_the_report(
     assert capsys.readouterr() == (expected, "")
 
 
-def test_what_it_is_about_may_be_there_or_not(
-    evaluation: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    left()
-    show.main([])
-    assert capsys.readouterr().out.startswith(summary.describe(evaluation))
-
-
 @pytest.mark.parametrize(
-    ("there", "message"),
+    ("file", "key", "made_of", "message"),
     [
-        ({"records": "other"}, "predictions on other data"),
-        ({"model": "other"}, "predictions of another train-dense-1"),
+        ("data/records/manifest.json", "digest", "data", "predictions on other data"),
+        ("models/train-dense-1/metrics.json", "model_digest", "train-dense-1",
+         "predictions of another train-dense-1"),
     ],
-)
-def test_a_result_of_other_data_or_models_is_not_told(
+)  # fmt: skip
+def test_a_result_of_other_data_or_models_is_not_shown(
     evaluation: dict[str, Any],
-    there: dict[str, str],
+    file: str,
+    key: str,
+    made_of: str,
     message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    left(**there)
+    write_json(Path(file), {key: sha256_of(made_of)})
+    show.main([])
+    assert capsys.readouterr().out.startswith(summary.describe(evaluation))
+    write_json(Path(file), {key: sha256_of("other")})
     said = refused(capsys)
     assert said.startswith(f"report: {Path('evaluation/predictions.npz')}: {message} (")
     assert sha256_of("other")[:12] in said

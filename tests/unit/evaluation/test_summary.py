@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from quickspine.evaluation import summary
-from quickspine.evaluation.comparison import summarise
 from quickspine.params import Evaluate
+from tests.unit.evaluation.made import summary as of
 
 
 def test_the_words_hold_every_model_and_every_verdict(make: Any, evaluate: Evaluate) -> None:
     case = make(spinal=0.99)
-    metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
+    metrics = of(case, evaluate)
     first, *rest = summary.describe(metrics).splitlines()
     assert first == (
         "doodles (synthetic drawings), 4 categories: 800 train, 100 validation, 100 test"
@@ -25,25 +25,16 @@ def test_the_words_hold_every_model_and_every_verdict(make: Any, evaluate: Evalu
     for line, (stage, found) in zip(rest[-2:], metrics["comparisons"].items(), strict=True):
         assert line.startswith(f"  {stage}: spinal - dense +")
         assert line.endswith(found["verdict"])
-
-
-def test_real_drawings_are_not_called_synthetic(make: Any, evaluate: Evaluate) -> None:
-    case = make(synthetic=False)
-    metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
-    assert summary.describe(metrics).startswith("quickdraw, 4 categories: ")
-
-
-def test_one_seed_has_no_spread(make: Any, evaluate: Evaluate) -> None:
-    case = make(seeds=(4,))
-    metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
-    words = summary.describe(metrics)
-    assert words.count("of one seed") == len(metrics["models"])
+    real = of(make(seeds=(4,), synthetic=False), evaluate)
+    words = summary.describe(real)
+    assert words.startswith("quickdraw, 4 categories: ")
+    assert words.count("of one seed") == len(real["models"])
     assert "±" not in words
 
 
 def test_numbers_for_the_tracker_are_flat(make: Any, evaluate: Evaluate) -> None:
     case = make(stages=("train",), heads=("dense", "spinal", "linear"))
-    metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
+    metrics = of(case, evaluate)
     expected: dict[str, float] = {}
     for head in ("dense", "spinal", "linear"):
         model = metrics["models"][f"train-{head}"]
@@ -71,7 +62,7 @@ def test_numbers_for_the_tracker_are_flat(make: Any, evaluate: Evaluate) -> None
 
 def test_what_dvc_compares_is_short(make: Any, evaluate: Evaluate) -> None:
     case = make(spinal=0.99)
-    metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
+    metrics = of(case, evaluate)
     found = summary.short(metrics)
     assert list(found) == ["train", "finetune"]
     for stage, numbers in found.items():
@@ -98,29 +89,18 @@ def test_no_difference_has_no_sign() -> None:
     assert found["train"]["p_holm"] == 1.23e-7
 
 
-def test_a_head_alone_has_its_accuracies_only(make: Any, evaluate: Evaluate) -> None:
-    case = make(stages=("train",), heads=("linear",))
-    metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
-    model = metrics["models"]["train-linear"]
-    assert summary.short(metrics) == {
-        "train": {
-            "linear": round(model["accuracy"]["mean"], 5),
-            "linear_validation": round(model["validation_accuracy"]["mean"], 5),
-        }
-    }
-
-
 def test_stages_heads_and_the_pair_that_charts_compare(make: Any, evaluate: Evaluate) -> None:
-    def of(heads: tuple[str, ...]) -> dict[str, Any]:
-        case = make(heads=heads, stages=("train",), seeds=(1,))
-        return summarise(case.runs, case.labels, case.categories, case.data, evaluate)
+    def with_heads(*heads: str) -> dict[str, Any]:
+        return of(make(heads=heads, stages=("train",), seeds=(1,)), evaluate)
 
-    metrics = of(("dense", "linear", "spinal"))
+    metrics = with_heads("dense", "linear", "spinal")
     assert summary.stages(metrics) == ["train"]
     assert list(summary.heads(metrics, "train")) == ["dense", "linear", "spinal"]
     assert summary.main_pairs(metrics) == {"train": ("spinal", "dense")}
-    assert summary.main_pairs(of(("linear", "dense"))) == {"train": ("dense", "linear")}
-    assert summary.main_pairs(of(("dense",))) == {"train": None}
+    assert summary.main_pairs(with_heads("linear", "dense")) == {"train": ("dense", "linear")}
+    alone = with_heads("dense")
+    assert summary.main_pairs(alone) == {"train": None}
+    assert list(summary.short(alone)["train"]) == ["dense", "dense_validation"]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +117,7 @@ def test_significant_verdicts(verdict: str, significant: bool) -> None:
 
 def test_a_training_gets_the_numbers_of_its_own_seed(make: Any, evaluate: Evaluate) -> None:
     case = make(seeds=(3, 1, 2))  # evaluated in another order than params.yaml lists
-    metrics = summarise(case.runs, case.labels, case.categories, case.data, evaluate)
+    metrics = of(case, evaluate)
     whole = metrics["models"]["train-spinal"]
     assert len(set(whole["accuracy"]["runs"])) == 3
     for position, seed in enumerate((3, 1, 2)):

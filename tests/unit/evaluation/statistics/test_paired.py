@@ -10,7 +10,7 @@ from scipy import stats
 
 from quickspine.evaluation.statistics import paired
 from quickspine.evaluation.statistics.paired import McNemar, holm, mcnemar, p_value
-from tests.unit.evaluation.answers import generator, heads
+from tests.unit.evaluation.answers import generator
 
 
 def differences(better: int, worse: int, alike: int = 30) -> np.ndarray:
@@ -102,10 +102,3 @@ def test_holm_keeps_the_order_and_lies_between_one_test_and_bonferroni(p: list[f
         assert corrected <= min(1.0, one * len(p)) + 1e-12
     ranks = np.argsort(p)
     assert (np.diff(np.array(found)[ranks]) >= -1e-12).all()
-
-
-def test_made_up_heads_are_as_they_say() -> None:
-    right = heads(2, 4000, 0.0, generator(1), better=0.5, count=3)
-    plain, better, other = right.mean(axis=(1, 2))
-    assert better > plain + 0.05
-    assert other == pytest.approx(plain, abs=0.02)

@@ -85,18 +85,6 @@ def test_a_head_is_called_better_just_where_interval_and_test_agree(
     assert ("better" in said(pair)) == agree
 
 
-def test_one_pair_alone_needs_no_correction() -> None:
-    pair = found(*heads(3, 150, 0.1, generator(1), 0.2))
-    assert corrected([pair]) == [pair.claim]
-
-
-def test_more_confidence_is_a_wider_interval() -> None:
-    dense, spinal = heads(3, 300, 0.1, generator())
-    result = found(dense, spinal, confidence=0.99)
-    assert result.ci[0] < result.ci95[0]
-    assert result.ci[1] > result.ci95[1]
-
-
 def test_heads_that_never_differ_are_not_called_equal_beyond_the_evidence() -> None:
     answers = generator().random((3, 100)) < 0.8
     result = found(answers, answers)
