@@ -76,12 +76,7 @@ def reliability(logits: Floats, labels: Ints, bins: int = BINS) -> Reliability:
         logits: float [N, C], N at least 1.
         labels: int [N].
         bins: at least 1.
-
-    Raises:
-        ValueError: if the shapes disagree, a label is outside 0…C-1, or there is no bin.
     """
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1. Received: {bins}")
     right, sure = correct(logits, labels), confidences(logits)
     inner = np.arange(1, bins) / bins
     place = np.searchsorted(inner, sure, side="left")  # a bin holds its upper edge
@@ -93,9 +88,5 @@ def reliability(logits: Floats, labels: Ints, bins: int = BINS) -> Reliability:
 
 
 def expected_calibration_error(logits: Floats, labels: Ints, bins: int = BINS) -> float:
-    """The ECE, 0…1: how far confidence and accuracy are apart, on average.
-
-    Raises:
-        ValueError: as `reliability`.
-    """
+    """The ECE, 0…1: how far confidence and accuracy are apart, on average."""
     return reliability(logits, labels, bins).error

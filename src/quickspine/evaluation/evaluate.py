@@ -13,7 +13,7 @@ from quickspine.evaluation import predictions, summary
 from quickspine.evaluation.comparison import DataInfo, summarise
 from quickspine.evaluation.metrics import ModelRun
 from quickspine.evaluation.predict import Network
-from quickspine.evaluation.report import examples, figures, images, model_card, page, recipe
+from quickspine.evaluation.report import examples, figures, images, model_card, page
 from quickspine.evaluation.trained import Trained, candidates
 from quickspine.files import whole_folder, write_json
 from quickspine.params import Params
@@ -86,8 +86,8 @@ def evaluate(
             environment=page.describe_environment(),
             contact_sheet=None if contact_sheet is None else contact_sheet.read_bytes(),
             notes={
-                "train": recipe.features(params.train),
-                "finetune": recipe.start(params.finetune),
+                "train": model_card.features(params.train),
+                "finetune": model_card.start(params.finetune),
             },
         ).write(folder / "report.html")
         model_card.write(folder / "model-card.md", metrics, params, digests)

@@ -41,27 +41,6 @@ def test_digests_are_those_of_every_earlier_run() -> None:
     assert digests(np.empty((0, 784), np.uint8)).shape == (0, 2)
 
 
-@given(st.lists(st.binary(min_size=4, max_size=4), min_size=1, max_size=30))
-def test_equal_drawings_and_only_those_have_equal_digests(rows: list[bytes]) -> None:
-    found = [tuple(row) for row in digests(np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 4))]
-    assert [rows.index(row) for row in rows] == [found.index(row) for row in found]
-
-
-@given(
-    st.lists(st.binary(min_size=4, max_size=4), max_size=20),
-    st.lists(st.binary(min_size=4, max_size=4), max_size=20),
-    st.sampled_from(SHARES),
-)
-def test_other_drawings_before_or_after_move_none(
-    some: list[bytes], others: list[bytes], shares: tuple[float, float, float]
-) -> None:
-    def found(rows: list[bytes]) -> list[int]:
-        values = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 4)
-        return [int(number) for number in split_of(digests(values), split(*shares))]
-
-    assert found(others + some + others) == found(others) + found(some) + found(others)
-
-
 @pytest.mark.parametrize("shares", SHARES)
 def test_the_shares_are_met_within_sampling_noise(shares: tuple[float, float, float]) -> None:
     count = 40_000
@@ -69,14 +48,6 @@ def test_the_shares_are_met_within_sampling_noise(shares: tuple[float, float, fl
     for got, share in zip(counts, shares, strict=True):
         deviation = (count * share * (1 - share)) ** 0.5
         assert abs(got - count * share) < 5 * deviation
-
-
-def test_similar_drawings_are_split_independently() -> None:
-    """Drawings that differ in one pixel by one fall into all splits, by their shares."""
-    similar = np.zeros((2550, 16), np.uint8)
-    similar[np.arange(2550), np.arange(2550) % 10] = np.arange(2550) // 10 + 1
-    counts = np.bincount(split_of(digests(similar), split(0.8, 0.1, 0.1)), minlength=3)
-    assert abs(counts[0] - 2040) < 5 * (2550 * 0.8 * 0.2) ** 0.5
 
 
 def test_a_larger_share_keeps_what_it_had() -> None:

@@ -140,22 +140,8 @@ def test_records_that_moved_open_where_they_are(written: Path, tmp_path: Path) -
         open_records(tmp_path)
 
 
-def test_options_do_without_autotuning(records: RecordSet) -> None:
-    """Autotuning stalls for seconds where an iterator ends."""
-    for data in (records.ordered("train", 8), records.shuffled("train", 8, seed=1, epoch=0)):
-        assert data.options().autotune.enabled is False
-        assert data.options().deterministic is True
-
-
 def labels_of(data: Any) -> NDArray[np.int64]:
     return np.concatenate([labels.numpy() for _, labels in data])
-
-
-def test_a_distributed_dataset_gives_the_same_examples(records: RecordSet) -> None:
-    data = records.shuffled("train", 16, seed=1, epoch=0)
-    with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
-        distributed = tf.distribute.get_strategy().experimental_distribute_dataset(data)
-    np.testing.assert_array_equal(labels_of(distributed), labels_of(data))
 
 
 @pytest.mark.parametrize("skipped", [0, 1, 30, 95])

@@ -147,11 +147,6 @@ def test_another_seed_gives_another_order(place: Path, data: Path, tmp_path: Pat
         assert sorted(ours) == sorted(others)
 
 
-def test_the_splits_are_shuffled_each_in_its_own_way(place: Path) -> None:
-    labels = [[label for _, label in shards(place, split)[0]][:40] for split in SPLITS]
-    assert labels[0] != labels[1] != labels[2]
-
-
 @pytest.mark.parametrize(("mebibytes", "one"), [(4096.0, True), (1e-9, False)])
 def test_there_is_one_shard_at_least_and_one_a_drawing_at_most(
     make_subset: MakeSubset, tmp_path: Path, mebibytes: float, one: bool

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import io
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -61,37 +60,6 @@ def test_no_errors_nothing_to_show() -> None:
     right = np.stack([LABELS, LABELS])
     assert disagree("a", "b", right, right, LABELS).shown == ()
     assert confusions({"a": np.diag([2, 2, 2])}, [right], LABELS) == ()
-
-
-@st.composite
-def answers(draw: Any) -> tuple[Any, Any, Any]:
-    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
-    classes, images = draw(st.integers(2, 5)), draw(st.integers(1, 40))
-    labels = generator.integers(0, classes, images)
-    one, other = (
-        generator.integers(0, classes, (draw(st.integers(1, 4)), images)) for _ in range(2)
-    )
-    return one, other, labels
-
-
-@given(answers(), st.integers(0, 6))
-def test_what_must_hold(case: tuple[Any, Any, Any], most: int) -> None:
-    one, other, labels = case
-    found = disagree("a", "b", one, other, labels, most)
-    assert len(found.shown) <= most
-    agreement = []
-    for each in found.shown:
-        right = int((one[:, each.position] == labels[each.position]).sum())
-        wrong = other[:, each.position][other[:, each.position] != labels[each.position]]
-        assert each.right == right > len(one) / 2
-        assert len(wrong) > len(other) / 2
-        assert each.answer != each.label == labels[each.position]
-        assert each.wrong == (wrong == each.answer).sum() == np.bincount(wrong).max()
-        agreement.append(Fraction(right, len(one)) + Fraction(len(wrong), len(other)))
-    assert agreement == sorted(agreement, reverse=True)
-    everywhere = ((one == labels).all(axis=0) & (other != labels).all(axis=0)).sum()
-    assert found.unanimous == everywhere
-    assert len(found.shown) >= min(most, everywhere)
 
 
 def test_of_a_stage_with_both_heads_both_ways(make: Any) -> None:

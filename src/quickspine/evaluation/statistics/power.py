@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -126,10 +127,6 @@ def needed(differences: npt.NDArray[np.int8], level: float) -> Needed:
 
 def _first(enough: Callable[[int], bool], start: int, most: int) -> int | None:
     """Find the smallest sufficient count from `start` to `most`; None where none is."""
-    if not enough(most):
-        return None
-    low, high = start - 1, most  # not enough, or not allowed, at `low`
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    counts = range(start, most + 1)
+    place = bisect_left(counts, True, key=enough)
+    return counts[place] if place < len(counts) else None

@@ -13,15 +13,6 @@ from quickspine.evaluation.statistics.intervals import Bootstrap, rule_of_three,
 from tests.unit.evaluation.answers import generator
 
 
-def test_wilson_by_hand() -> None:
-    z, n, share = stats.norm.ppf(0.975), 50, 0.9
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    assert wilson(45, 50) == pytest.approx((middle - half, middle + half))
-    assert wilson(0, 10)[0] == 0
-    assert wilson(10, 10)[1] == pytest.approx(1)
-
-
 @pytest.mark.parametrize(
     ("right", "total", "interval"),
     # Newcombe 1998, Statistics in Medicine 17, table I, method 3.
@@ -29,15 +20,6 @@ def test_wilson_by_hand() -> None:
 )
 def test_wilson_of_the_textbooks(right: int, total: int, interval: tuple[float, float]) -> None:
     assert wilson(right, total) == pytest.approx(interval, abs=5e-5)
-
-
-@given(st.integers(1, 5000), st.floats(0, 1), st.floats(0.5, 0.999))
-def test_wilson_holds_the_share_and_stays_among_shares(
-    total: int, share: float, confidence: float
-) -> None:
-    low, high = wilson(share * total, total, confidence)
-    assert 0 <= low <= share + 1e-9
-    assert share - 1e-9 <= high <= 1
 
 
 def test_rule_of_three() -> None:

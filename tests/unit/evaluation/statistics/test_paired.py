@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from quickspine.evaluation.statistics import paired
@@ -92,13 +90,3 @@ def test_seeds_that_share_drawings_are_not_independent(monkeypatch: pytest.Monke
 )
 def test_holm_by_hand(given_p: list[float], adjusted: list[float]) -> None:
     assert holm(given_p) == pytest.approx(adjusted)
-
-
-@given(st.lists(st.floats(1e-9, 1), min_size=1, max_size=12))
-def test_holm_keeps_the_order_and_lies_between_one_test_and_bonferroni(p: list[float]) -> None:
-    found = holm(p)
-    for one, corrected in zip(p, found, strict=True):
-        assert one <= corrected + 1e-12
-        assert corrected <= min(1.0, one * len(p)) + 1e-12
-    ranks = np.argsort(p)
-    assert (np.diff(np.array(found)[ranks]) >= -1e-12).all()

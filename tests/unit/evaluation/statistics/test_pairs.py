@@ -159,12 +159,3 @@ def test_of_many_equal_heads_hardly_any_is_called_better(
         uncorrected += any(pair.p_value < 0.05 for pair in pairs)
     assert wrong <= 8  # 5 % of 80 are 4
     assert uncorrected > wrong + 8
-
-
-@pytest.mark.parametrize(
-    ("dense", "spinal"),
-    [(np.ones((2, 3)), np.ones((3, 3))), (np.ones(3), np.ones(3)), (np.ones((0, 3)),) * 2],
-)
-def test_what_is_not_paired_is_refused(dense: Any, spinal: Any) -> None:
-    with pytest.raises(ValueError, match="Received"):
-        found(dense, spinal)
