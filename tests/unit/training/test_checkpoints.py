@@ -86,6 +86,19 @@ class Bench:
         self.reported = []
         return fit(self.task(kept=kept), self.device, self.reported.append)
 
+    def killed(self, step: int) -> None:
+        """Run until a step (from 0), which kills it."""
+        with raised_at(step, kill), pytest.raises(KilledError):
+            self.run()
+
+    def state(self) -> State:
+        task, optimizer = self.task(), adam(0.1)
+        optimizer.build(task.model.trainable_variables)
+        return State(task.model, optimizer, task.schedule)
+
+    def restored(self) -> Progress | None:
+        return Checkpoint("tiny", self.path, self.facts).restore(self.state())
+
 
 @pytest.fixture
 def bench(cpu: Device, rows: Rows, labels: Labels, tmp_path: Path) -> Bench:
@@ -173,7 +186,7 @@ def test_a_signal_loses_no_step(
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-    state = state_of(bench.task())
+    state = bench.state()
     progress = Checkpoint("tiny", bench.path, FACTS).restore(state)
     assert progress is not None
     assert (progress.epoch, progress.steps) == divmod(at + 1, STEPS) or progress.steps == STEPS
@@ -199,7 +212,7 @@ def test_what_was_torn_is_not_kept(
     with pytest.raises(KeyboardInterrupt):
         bench.run()
     monkeypatch.undo()
-    progress = Checkpoint("tiny", bench.path, FACTS).restore(state_of(bench.task()))
+    progress = bench.restored()
     assert progress is not None
     assert (progress.epoch, progress.steps) == (2, 0)  # the one at the end of the epoch
     check_same(bench.run(), whole)
@@ -219,7 +232,7 @@ def test_a_signal_while_validating_loses_no_step(
     monkeypatch.setattr(loop, "score", score)
     with pytest.raises(KeyboardInterrupt):
         bench.run()
-    progress = Checkpoint("tiny", bench.path, FACTS).restore(state_of(bench.task()))
+    progress = bench.restored()
     assert progress is not None
     assert (progress.epoch, progress.steps) == (1, STEPS)
     check_same(bench.run(), whole)
@@ -278,11 +291,10 @@ def test_a_finished_training_is_not_trained_again(
 def test_another_training_starts_afresh_and_says_why(
     bench: Bench, whole: Fitted, fact: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with raised_at(7, kill), pytest.raises(KilledError):
-        bench.run()
+    bench.killed(7)
     bench.facts[fact] = "other"
     capsys.readouterr()
-    assert Checkpoint("tiny", bench.path, bench.facts).restore(state_of(bench.task())) is None
+    assert bench.restored() is None
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"tiny: its checkpoint was made with other {fact}; starting afresh\n"
@@ -291,10 +303,9 @@ def test_another_training_starts_afresh_and_says_why(
 def test_a_damaged_checkpoint_starts_afresh_and_says_so(
     bench: Bench, whole: Fitted, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with raised_at(7, kill), pytest.raises(KilledError):
-        bench.run()
+    bench.killed(7)
     sound = bench.path.read_bytes()
-    state = state_of(bench.task())
+    state = bench.state()
     before = [w.numpy().tobytes() for kind in state.variables().values() for w in kind]
     damaged = [sound[:n] for n in (0, 10, 31, 32, 33, len(sound) // 2, len(sound) - 1)]
     for place in np.linspace(0, len(sound) - 1, 50).astype(int):
@@ -324,7 +335,7 @@ def test_a_pickle_in_a_checkpoint_is_never_loaded(
     np.savez(content, told=np.array([Payload()], object))
     raw = content.read_bytes()
     bench.path.write_bytes(hashlib.sha256(raw).digest() + raw)
-    assert Checkpoint("tiny", bench.path, FACTS).restore(state_of(bench.task())) is None
+    assert bench.restored() is None
     assert "damaged" in capsys.readouterr().err
     assert not ran.exists()
 
@@ -357,12 +368,6 @@ def test_too_little_room_is_said_before_the_first_step(
     assert not bench.path.exists()
 
 
-def state_of(task: Task) -> State:
-    optimizer = adam(0.1)
-    optimizer.build(task.model.trainable_variables)
-    return State(task.model, optimizer, task.schedule)
-
-
 # --- what the stages make of it ---------------------------------------------------------------
 
 
@@ -370,13 +375,8 @@ def test_every_fact_tells_trainings_apart(
     cpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also what changes the arithmetic: threads, oneDNN's switches, instruction sets."""
-    facts = {
-        "stage": "train",
-        "params_digest": "p",
-        "data_digest": "d",
-        "head": "spinal",
-        "seed": "1",
-    }
+    facts = {"stage": "train", "params_digest": "p", "data_digest": "d"}
+    facts |= {"head": "spinal", "seed": "1"}
 
     def made(device: Device = cpu, **changes: str) -> dict[str, str]:
         return Checkpoints("train-spinal-1", tmp_path).of("train", device, facts | changes).facts
@@ -404,25 +404,18 @@ def test_every_fact_tells_trainings_apart(
     ]
 
 
-def test_finetuning_and_training_can_be_watched_from_outside(tmp_path: Path, cpu: Device) -> None:
+def test_a_stage_has_a_checkpoint_a_phase_until_its_outputs_are_there(
+    tmp_path: Path, cpu: Device
+) -> None:
     stage = Checkpoints("finetune-dense-2", tmp_path)
-    facts = {
-        "stage": "finetune",
-        "params_digest": "p",
-        "data_digest": "d",
-        "head": "dense",
-        "seed": 2,
-    }
-    made = [stage.of(phase, cpu, facts) for phase in ("head", "blocks")]
-    assert [each.path.name for each in made] == [
-        "finetune-dense-2-head.checkpoint",
-        "finetune-dense-2-blocks.checkpoint",
-    ]
+    facts = {"stage": "finetune", "params_digest": "p", "data_digest": "d"}
+    for phase in ("head", "blocks"):
+        made = stage.of(phase, cpu, {**facts, "head": "dense", "seed": 2})
+        assert made.path == tmp_path / f"finetune-dense-2-{phase}.checkpoint"
+        made.path.touch()
     told = [stage.resumed]
-    made[1].resumed = "epoch 2, step 1"
-    told.append(stage.resumed)
-    assert told == [None, "finetune-dense-2-blocks epoch 2, step 1"]
-    made[0].path.write_bytes(b"")
+    made.resumed = "epoch 2, step 1"
+    assert [*told, stage.resumed] == [None, "finetune-dense-2-blocks epoch 2, step 1"]
     stage.remove()
     assert list(tmp_path.iterdir()) == []
 
@@ -449,9 +442,8 @@ def test_a_training_in_bfloat16_goes_on_to_the_same_file(
 
     for name, module in (("_direct", convolution), ("_small", convolution), ("convolve", winograd)):
         monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
-    params = small.model_copy(
-        update={"train": small.train.model_copy(update={"precision": "bfloat16"})}
-    )
+    low = small.train.model_copy(update={"precision": "bfloat16"})
+    params = small.model_copy(update={"train": low})
 
     def train(name: str) -> bytes:
         device = devices.prepare(params.train, 1)
@@ -489,6 +481,5 @@ def test_descent_and_restarts_go_on_with_the_same_bits(
     rates = [entry["learning_rate"] for entry in whole.history]
     assert len(set(rates)) > 2  # it did restart
     for call in (4, 5):  # in an epoch, and between two
-        with raised_at(call, kill), pytest.raises(KilledError):
-            bench.run()
+        bench.killed(call)
     check_same(bench.run(), whole)

@@ -59,33 +59,19 @@ def test_threads_are_those_that_tensorflow_will_use(
 
 
 @pytest.mark.parametrize("fast", [True, False])
-def test_auto_is_what_the_machine_is_fast_in(
-    make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch, fast: bool
+@pytest.mark.parametrize("asked", ["float32", "bfloat16", "auto"])
+def test_a_precision_is_taken_and_auto_is_what_the_machine_is_fast_in(
+    make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch, asked: str, fast: bool
 ) -> None:
     monkeypatch.setattr(devices, "cpu_has_bfloat16", lambda: fast)
-    device = prepare(make_params({"train.precision": "auto"}).train, 1)
-    assert device.precision == ("bfloat16" if fast else "float32")
-    assert device.tuned == fast
-    assert device.policy == ("mixed_bfloat16" if fast else "float32")
+    device = prepare(make_params({"train.precision": asked}).train, 1)
+    low = asked == "bfloat16" or (asked == "auto" and fast)
+    assert device.precision == ("bfloat16" if low else "float32")
+    assert device.tuned == low
+    assert device.policy == keras.config.dtype_policy().name
+    assert device.policy == ("mixed_bfloat16" if low else "float32")
     assert (device.name, device.compiled) == ("CPU", False)
-    assert keras.config.dtype_policy().name == device.policy
     assert device.strategy.num_replicas_in_sync == 1
-
-
-@pytest.mark.parametrize("fast", [True, False])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_precision_that_is_asked_for_is_taken(
-    make_params: Callable[..., Params],
-    monkeypatch: pytest.MonkeyPatch,
-    precision: str,
-    fast: bool,
-) -> None:
-    monkeypatch.setattr(devices, "cpu_has_bfloat16", lambda: fast)
-    device = prepare(make_params({"train.precision": precision}).train, 1)
-    assert device.precision == precision
-    assert device.tuned == (precision == "bfloat16")
-    expected = "mixed_bfloat16" if precision == "bfloat16" else "float32"
-    assert device.policy == keras.config.dtype_policy().name == expected
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((8, 0), "bfloat16"), ((7, 5), "float32")])
@@ -103,13 +89,6 @@ def test_a_gpu_is_left_to_xla(
     assert (device.precision, device.name) == (precision, "1 GPU")
     assert (device.tuned, device.compiled) == (False, True)
     assert (device.policy == "mixed_bfloat16") == (precision == "bfloat16")
-
-
-def test_graphs_are_not_rewritten(make_params: Callable[..., Params]) -> None:
-    """The option is the process' own, and would reach what is computed once in float32."""
-    prepare(make_params({"train.precision": "bfloat16"}).train, 1)
-    options = tf.config.optimizer.get_experimental_options()
-    assert not options.get("auto_mixed_precision_onednn_bfloat16", False)
 
 
 def test_a_seed_sets_what_has_no_seed_of_its_own(make_params: Callable[..., Params]) -> None:

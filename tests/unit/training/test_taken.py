@@ -10,23 +10,15 @@ from quickspine.training import timings
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def _in_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
-def test_what_was_kept_is_known() -> None:
-    timings.keep("a" * 64, 12.34567)
-    timings.keep("b" * 64, 1.0)
-    assert timings.taken("a" * 64) == 12.346
-    assert timings.taken("b" * 64) == 1
-    assert timings.taken("c" * 64) is None
-
-
-def test_a_training_that_ran_again_tells_the_new_time() -> None:
+def test_the_last_training_of_a_model_is_known() -> None:
     timings.keep("a" * 64, 12.0)
-    timings.keep("a" * 64, 9.0)
-    assert timings.taken("a" * 64) == 9
+    timings.keep("a" * 64, 9.34567)
+    assert timings.taken("a" * 64) == 9.346
+    assert timings.taken("c" * 64) is None
 
 
 @pytest.mark.parametrize(
