@@ -27,17 +27,12 @@ def backbone() -> keras.Model:
     return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(values), name="tiny")
 
 
-def test_grey_drawings_become_three_equal_channels_of_the_same_values() -> None:
-    front = classifier.front((8, 8, 1), 8)
-    images = drawings(2, 8, 8, 1)
-    values = front(images).numpy()
+@pytest.mark.parametrize("channels", [1, 3])
+def test_colours_are_three_with_the_values_of_the_drawing(channels: int) -> None:
+    images = drawings(2, 8, 8, channels)
+    values = classifier.front((8, 8, channels), 8)(images).numpy()
     assert values.dtype == np.float32
-    np.testing.assert_allclose(values, np.repeat(images, 3, axis=3), atol=1e-4)
-
-
-def test_colour_stays_as_it_is() -> None:
-    images = drawings(2, 8, 8, 3)
-    np.testing.assert_allclose(classifier.front((8, 8, 3), 8)(images), images, atol=1e-4)
+    np.testing.assert_allclose(values, np.repeat(images, 3 // channels, axis=3), atol=1e-4)
 
 
 def test_drawings_are_resized_within_their_range() -> None:

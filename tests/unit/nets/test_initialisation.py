@@ -28,10 +28,18 @@ def test_linear_kernels_and_biases_are_uniform_in_one_over_the_root_of_fan_in(
         assert values.var() == pytest.approx(limit**2 / 3, rel=spread)
 
 
-def test_linear_of_keras_is_glorot_with_zero_bias() -> None:
-    kernel, bias = kernel_and_bias(linear(128, 256, "head/x", 1, "keras"), 256)
-    limit = np.sqrt(6 / (128 + 256))
-    assert limit * 0.99 < np.abs(kernel).max() <= limit * (1 + 1e-6)
+@pytest.mark.parametrize(
+    ("layer", "shape", "fans"),
+    [
+        (linear(128, 256, "head/x", 1, "keras"), (256,), 128 + 256),
+        (convolution(128, 3, "vgg5/x", 1, "keras"), (28, 28, 32), 9 * (128 + 32)),
+    ],
+)
+def test_those_of_keras_are_glorot_with_zero_bias(
+    layer: keras.layers.Layer, shape: tuple[int, ...], fans: int
+) -> None:
+    kernel, bias = kernel_and_bias(layer, *shape)
+    assert 0.99 < np.abs(kernel).max() / np.sqrt(6 / fans) <= 1 + 1e-6
     assert not bias.any()
 
 
@@ -41,13 +49,6 @@ def test_convolutions_are_he_normal_by_fan_out_with_zero_bias() -> None:
     assert kernel.var() == pytest.approx(variance, rel=0.03)
     assert abs(kernel.mean()) < 4 * np.sqrt(variance / kernel.size)
     assert np.abs(kernel).max() > 3.3 * np.sqrt(variance)  # not truncated at two
-    assert not bias.any()
-
-
-def test_convolutions_of_keras_are_glorot() -> None:
-    kernel, bias = kernel_and_bias(convolution(128, 3, "vgg5/x", 1, "keras"), 28, 28, 32)
-    limit = np.sqrt(6 / (9 * (128 + 32)))
-    assert limit * 0.99 < np.abs(kernel).max() <= limit * (1 + 1e-6)
     assert not bias.any()
 
 

@@ -42,17 +42,6 @@ def test_a_larger_drawing_has_no_smaller_map(name: str, side: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "side", "found"),
-    [
-        *(("cnn", 28, 4), ("cnn", 32, 5), ("cifar_cnn", 32, 4), ("vgg5", 28, 1), ("vgg5", 64, 4)),
-        *(("vgg19", 32, 1), ("resnet18", 32, 2), ("resnet34", 28, 2), ("densenet", 224, 1)),
-    ],
-)
-def test_sides_of_the_paper(name: str, side: int, found: int) -> None:
-    assert sizes.SIDES[name](side) == found
-
-
-@pytest.mark.parametrize(
     ("changes", "shape", "message"),
     [
         ({"backbone": "vgg19"}, (28, 40, 1), "train.backbone: vgg19 needs drawings of at least "
