@@ -12,9 +12,9 @@ import numpy as np
 from quickspine.errors import InputError
 from quickspine.params import Data
 from quickspine.sources import Fetched
-from quickspine.sources.file_types import describe_content, kind_of
+from quickspine.sources.file_types import JPEG, PNG, describe_content
 from quickspine.sources.selection import max_images
-from quickspine.sources.storage.writing import Kind, Pictures, Rows, entry, many_files
+from quickspine.sources.storage.writing import Pictures, Rows, entry, many_files
 
 
 class CategoryWriter:
@@ -71,7 +71,8 @@ class CategoryWriter:
                 file.append(images[rows].reshape(len(rows), -1))
             else:
                 for row in rows:
-                    file.append(images[row], self._kind(images[row]))
+                    self._check_kind(images[row])
+                    file.append(images[row])
             counts[name] += len(rows)
         return any(counts[name] < limit for name in self._numbers)
 
@@ -111,11 +112,9 @@ class CategoryWriter:
             )
         self.size = size
 
-    def _kind(self, content: bytes) -> Kind:
-        kind = kind_of(content)
-        if kind is None:
+    def _check_kind(self, content: bytes) -> None:
+        if not content.startswith((JPEG, PNG)):
             raise InputError(
                 f"data.dataset: {self._source} holds files that are neither JPEG nor PNG. "
                 f"Received: {describe_content(content)}"
             )
-        return kind

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from quickspine.sources.storage.writing import Kind
-
 JPEG, PNG, GZIP = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"\x1f\x8b"
 _STARTS = {
     JPEG: "a JPEG file",
@@ -40,10 +38,3 @@ def describe_content(start: bytes) -> str:
     if start[4:8] == b"ftyp":
         return "a HEIC, AVIF or MP4 file"
     return f"a file that starts with {start[:12]!r}"
-
-
-def kind_of(content: bytes) -> Kind | None:
-    """Return the suffix of a JPEG or PNG file; None for anything else."""
-    if content.startswith(JPEG):
-        return "jpg"
-    return "png" if content.startswith(PNG) else None

@@ -28,7 +28,6 @@ from quickspine.console import start_tensorflow
 from quickspine.parallel import cores
 from quickspine.sources.file_types import JPEG, PNG, describe_content
 from quickspine.sources.selection import shorten
-from quickspine.sources.storage.writing import Kind
 
 MAX_BYTES = 64 << 20  # of a file
 MAX_PIXELS = 1 << 26  # of an image: 67 million, 200 MB once decoded
@@ -74,7 +73,7 @@ def decode(content: bytes) -> NDArray[np.uint8]:
     return plain.reshape(*plain.shape[:2], -1)
 
 
-def check(content: bytes) -> tuple[bytes, Kind]:
+def check(content: bytes) -> bytes:
     """Decode a JPEG or PNG file to see that it is whole, and return the file to store.
 
     Returns:
@@ -92,12 +91,12 @@ def check(content: bytes) -> tuple[bytes, Kind]:
                 # All data is read, but only an eighth of the side is computed.
                 image.draft(None, (max(1, image.width // 8), max(1, image.height // 8)))
                 _load(image)
-                return content, "jpg"
+                return content
         else:
             _load(image)
             if orientation == 1 and not _is_transparent(image):
-                return content, "png"
-        return _to_png(_plain(image, orientation)), "png"
+                return content
+        return _to_png(_plain(image, orientation))
 
 
 def reencode_corrupt(contents: Sequence[bytes]) -> tuple[list[bytes], dict[int, str]]:

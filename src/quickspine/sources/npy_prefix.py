@@ -29,9 +29,21 @@ PROGRESS = 1 << 20  # bytes that earn a connection which breaks its full number 
 class TooFewError(InputError):
     """A category with fewer drawings than asked for; `rows` is how many there are."""
 
-    def __init__(self, message: str, rows: int) -> None:
+    def __init__(self, message: str, rows: int = 0) -> None:  # a default, to be unpickled
         super().__init__(message)
         self.rows = rows
+
+
+def check_rows(url: str, rows: int, data: Data) -> None:
+    """Raise TooFewError where a file has no drawings, or fewer than the params ask for."""
+    if rows == 0:
+        raise TooFewError(f"{url}: no drawings; take it out of data.categories")
+    if rows < data.limit and not data.allow_fewer:
+        raise TooFewError(
+            f"{url}: {rows} drawings, {data.limit} asked for; lower data.drawings_per_category "
+            f"to {rows}, or set data.allow_fewer: true",
+            rows,
+        )
 
 
 class NpyPrefix:
@@ -134,14 +146,7 @@ class NpyPrefix:
                 f"{self.url}: damaged, its header promises more drawings than its {size} bytes "
                 "hold; have the file there mended, or set data.mirror to another one"
             )
-        if header.rows == 0:
-            raise TooFewError(f"{self.url}: no drawings; take it out of data.categories", 0)
-        if header.rows < (limit := self._data.limit) and not self._data.allow_fewer:
-            raise TooFewError(
-                f"{self.url}: {header.rows} drawings, {limit} asked for; lower "
-                f"data.drawings_per_category to {header.rows}, or set data.allow_fewer: true",
-                header.rows,
-            )
+        check_rows(self.url, header.rows, self._data)
         return header
 
     def _take(self, advance: Callable[[int], None]) -> None:

@@ -48,14 +48,6 @@ def max_images(data: Data, split: str) -> int:
     return (data.test_per_category or EVERY) if split == "test" else data.limit
 
 
-def limit_counts(data: Data, counts: Counts) -> dict[str, dict[str, int]]:
-    """Return how many images are taken, of those that are there."""
-    return {
-        name: {split: min(n, max_images(data, split)) for split, n in of.items()}
-        for name, of in counts.items()
-    }
-
-
 def check_counts(data: Data, counts: Counts, source: str, may_be_missing: bool = False) -> None:
     """Refuse categories without images, or with fewer than the params ask for.
 

@@ -45,7 +45,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with Pictures(folder / f"{label:05d}.zip") as file:
             for number in range(COUNT):
                 content = picture(colour, number)
-                file.append(content, "png" if number % 3 == 0 else "jpg")
+                file.append(content)
         entries.append(vars(entry(name, file, "made up", {"train": 40, "test": 20})))
     manifest = {
         "source": "folder folder",

@@ -44,7 +44,7 @@ MAX_SIDE = 2048  # pixels, of images kept raw; as data.image_size
 _KINDS = {1: "grey", 3: "colour"}
 _ZIP_ENTRY = 128  # bytes of an archive that a file takes besides its own, about
 
-Image = tuple[str, Any]  # path, and pixels or (content, kind)
+Image = tuple[str, Any]  # path, and pixels or content
 
 
 def fetch(data: Data, folder: Path) -> Collection:
@@ -136,10 +136,9 @@ def _read(
 def _without_warnings(files: Iterator[Image], damaged: list[str]) -> Iterator[Image]:
     """Yield the files; those that libjpeg warns of as PNG, and append their names to `damaged`."""
     while block := list(islice(files, TOGETHER)):
-        contents, found = reencode_corrupt([content for _, (content, _) in block])
+        contents, found = reencode_corrupt([content for _, content in block])
         damaged += [f"{block[index][0]!r}: {text}" for index, text in found.items()]
-        for index, (path, (_, kind)) in enumerate(block):
-            yield path, (contents[index], "png" if index in found else kind)
+        yield from ((path, content) for (path, _), content in zip(block, contents, strict=True))
 
 
 def _write(
@@ -149,7 +148,7 @@ def _write(
     if not first:
         with Pictures(stem.with_suffix(".zip")) as pictures:
             for _, file in images:
-                pictures.append(*file)
+                pictures.append(file)
         return pictures
     with Rows(stem.with_suffix(".npy"), math.prod(shape)) as rows:
         for path, pixels in images:

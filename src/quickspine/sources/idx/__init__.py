@@ -19,7 +19,7 @@ from quickspine.sources import Collection
 from quickspine.sources.category_writer import CategoryWriter
 from quickspine.sources.idx.files import FileSet, find_files, name_labels
 from quickspine.sources.idx.reader import IdxFile, read_labels
-from quickspine.sources.selection import check_counts, limit_counts, select_categories
+from quickspine.sources.selection import check_counts, max_images, select_categories
 from quickspine.space import need_space
 
 SYNTHETIC = False
@@ -62,7 +62,9 @@ def fetch(data: Data, folder: Path) -> Collection:
         for name in categories
     }
     check_counts(data, counts, found.name)
-    total = sum(sum(of.values()) for of in limit_counts(data, counts).values())
+    total = sum(
+        min(n, max_images(data, split)) for of in counts.values() for split, n in of.items()
+    )
     remedy = "lower data.drawings_per_category, or ask for fewer data.categories"
     need_space(folder.parent, total * height * width, remedy)
     if transposed:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import resource
 import zipfile
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quickspine.files import sha256
 from quickspine.sources import Fetched
+from quickspine.sources.file_types import JPEG
 from quickspine.sources.storage import npy
-
-Kind = Literal["jpg", "png"]
 
 _WAITING = 1 << 18  # bytes of a category that are gathered before they are written
 _SAME_DATE = (1980, 1, 1, 0, 0, 0)  # equal pictures give equal bytes, whenever they are written
@@ -94,9 +93,10 @@ class Pictures(_File):
         self.place, self.rows = place, 0
         self._archive = zipfile.ZipFile(place, "w", zipfile.ZIP_STORED)
 
-    def append(self, content: bytes, kind: Kind) -> None:
+    def append(self, content: bytes) -> None:
         """Append the bytes of one JPEG or PNG file."""
-        info = zipfile.ZipInfo(f"{self.rows:07d}.{kind}", _SAME_DATE)
+        suffix = "jpg" if content.startswith(JPEG) else "png"
+        info = zipfile.ZipInfo(f"{self.rows:07d}.{suffix}", _SAME_DATE)
         info.create_system = 3  # the same on every system
         self._archive.writestr(info, content)
         self.rows += 1

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,9 +22,10 @@ from quickspine.parallel import Stop, by_processes, cores, go_on
 from quickspine.params import Data
 from quickspine.sources import Collection, Fetched, mirror, quickdraw
 from quickspine.sources.download import DownloadError, FolderSession, Session, connect, peek
+from quickspine.sources.npy_prefix import check_rows
 from quickspine.sources.rasteriser import rasterise
 from quickspine.sources.storage.writing import Rows, entry
-from quickspine.sources.strokes.ndjson import LineError, Strokes, parse, read_lines
+from quickspine.sources.strokes.ndjson import LineError, read_drawings
 from quickspine.space import need_space
 
 SYNTHETIC = False
@@ -106,49 +108,30 @@ def _find_files(data: Data, place: mirror.Place) -> mirror.Place:
 
 def _render(job: _Job, stop: Stop) -> tuple[Fetched, int] | InputError:
     """Render one category's drawings; return its entry, and how many drawings are empty."""
-    url, limit = job.place.url(job.category), job.data.limit
+    url = job.place.url(job.category)
     try:
         with connect(job.place, cast(Any, stop)) as session:
             rows, empty = _write(job, session, stop)
+        check_rows(url, rows.rows, job.data)
     except (LineError, DownloadError) as error:
         remedy = "run it again, or set data.mirror to another one"
         if isinstance(error, LineError):
             remedy = "have the file there mended, or set data.mirror to another one"
         return InputError(f"{url}: {error}; {remedy}")
-    if not rows.rows:
-        return InputError(f"{url}: no drawings; take it out of data.categories")
-    if rows.rows < limit and not job.data.allow_fewer:
-        return InputError(
-            f"{url}: {rows.rows} drawings, {limit} asked for; lower data.drawings_per_category to "
-            f"{rows.rows}, or set data.allow_fewer: true"
-        )
+    except InputError as error:
+        return error
     return entry(job.category, rows, url), empty
 
 
 def _write(job: _Job, session: Session | FolderSession, stop: Stop) -> tuple[Rows, int]:
     side, limit, empty = job.data.image_size or SIDE, job.data.limit, 0
-    lines = read_lines(session, job.place.request_url(job.category))
     block = max(1, min(256, _BLOCK // (4 * side**2)))  # the rasteriser has four bytes a pixel
-    waiting: list[Strokes] = []
+    url, raw = job.place.request_url(job.category), job.data.strokes == "raw"
+    drawings = read_drawings(session, url, job.category, raw)
     with Rows(job.file, side**2) as rows:
-
-        def flush() -> None:
-            if waiting:
-                rows.append(rasterise(waiting, side).reshape(len(waiting), -1))
-                waiting.clear()
+        while some := list(islice(drawings, min(block, limit - rows.rows))):
+            drawn = [strokes for strokes in some if strokes]
+            empty += len(some) - len(drawn)
+            rows.append(rasterise(drawn, side).reshape(len(drawn), side**2))
             go_on(stop)
-
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                try:
-                    strokes = parse(line, job.category, job.data.strokes == "raw")
-                except LineError as error:
-                    raise LineError(f"line {number}: {error}") from None
-                empty += not strokes
-                waiting.extend([strokes] if strokes else [])
-            if len(waiting) == block:
-                flush()
-            if rows.rows + len(waiting) == limit:
-                break
-        flush()
     return rows, empty

@@ -85,14 +85,28 @@ def parse(line: bytes, category: str, raw: bool) -> Strokes:
     return [(stroke - low) * scale for stroke in strokes]
 
 
-def read_lines(session: Session | FolderSession, url: str) -> Iterator[bytes]:
-    """Yield the lines of a mirror's file without their ends, empty ones too.
+def read_drawings(
+    session: Session | FolderSession, url: str, category: str, raw: bool
+) -> Iterator[Strokes]:
+    """Yield the drawings of a mirror's file as `parse` returns them; lines of white space are none.
+
+    Raises:
+        LineError: if a line is not a drawing; names it.
+        DownloadError: if the file cannot be had, or a line never ends.
+    """
+    for number, line in enumerate(_read_lines(session, url), 1):
+        if line.strip():
+            try:
+                yield parse(line, category, raw)
+            except LineError as error:
+                raise LineError(f"line {number}: {error}") from None
+
+
+def _read_lines(session: Session | FolderSession, url: str) -> Iterator[bytes]:
+    """Yield the lines of a file without their ends, empty ones too.
 
     Each request is for as much again as came before, up to `MOST` where the server knows ranges:
     little more travels than the lines that are taken.
-
-    Raises:
-        DownloadError: if the file cannot be had, or a line never ends.
     """
     rest, at, known, ranged = b"", 0, Version(), True
     while known.size is None or at < known.size:
