@@ -330,6 +330,13 @@ def test_a_mirror_that_does_not_answer_is_named(
     assert "s3cret" not in text
 
 
+def test_a_server_in_trouble_is_not_taken_for_one_that_lacks_the_folder(root: Path) -> None:
+    put(root / "cat.npy", google_file(drawings("cat")))
+    with MirrorServer(root) as server:
+        server.faults = [Fault("full", status=503, times=FOR_EVER)]
+        refused(ask(server.url, ("cat", "ice cream")), f"{LAYOUT}/cat.npy: HTTP 503")
+
+
 def test_a_fault_of_our_own_stops_all_and_is_not_hidden(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -87,6 +86,15 @@ class Web:
         """The category's URL to request; its query may be a secret, so it is never printed."""
         return self.url(category) + (f"?{self.query}" if self.query else "")
 
+    def layouts(self) -> list[Web]:
+        """Where the files may be: in Google's folder inside this place, or in the place itself.
+
+        One that ends in `numpy_bitmap` is used as it is.
+        """
+        if self.shown.endswith("/" + self.layout.path.rpartition("/")[2]):
+            return [self]
+        return [replace(self, shown=f"{self.shown}/{self.layout.path}"), self]
+
 
 Place = Folder | Web
 
@@ -95,8 +103,8 @@ def parse(mirror: str, layout: Layout = BITMAPS) -> Place:
     """Read `data.mirror`: an http(s) or file:// URL, or a folder.
 
     Returns:
-        A folder that holds the files of `layout`, or a web place as named: `settle` finds its
-        folder.
+        A folder that holds the files of `layout`, or a web place as named, whose files are in one
+        of its `layouts`.
 
     Raises:
         InputError: for other schemes, a malformed URL, or a folder without drawings.
@@ -120,24 +128,6 @@ def parse(mirror: str, layout: Layout = BITMAPS) -> Place:
             f"{layout.path}/{example} or {example}. "
             f"Received: {f'{scheme}://…' if secret else repr(mirror)}"
         ) from None
-
-
-def settle(web: Web, categories: Sequence[str], status: Callable[[str], int]) -> Web:
-    """Find the folder of a web mirror that has the files: `full/numpy_bitmap/`, or itself.
-
-    Args:
-        web: the mirror as named; one that ends in `numpy_bitmap` is used as it is.
-        categories: the names to look for, in order; the first few are enough.
-        status: the HTTP status of a URL; raises where the server does not answer at all.
-    """
-    places = [web]
-    if not web.shown.endswith("/" + web.layout.path.rpartition("/")[2]):
-        places.insert(0, replace(web, shown=f"{web.shown}/{web.layout.path}"))
-    for category in categories[:PROBED]:
-        for place in places:
-            if status(place.request_url(category)) not in ABSENT:
-                return place
-    return places[0]
 
 
 def published(url: str, google: str = GOOGLE) -> tuple[int, str] | None:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
@@ -115,30 +116,27 @@ def _fetch(data: Data, place: mirror.Place, kept: Path, folder: Path) -> list[Fe
 
 
 def find_layout(session: Session | FolderSession, place: mirror.Place, data: Data) -> mirror.Place:
-    """Find the folder of a web mirror that holds the files.
+    """Find the folder of a web mirror that holds the files, by the first few categories.
 
     Raises:
         InputError: if the server does not answer.
     """
-
-    def status(url: str) -> int:
-        try:
-            peek(session, url)
-        except DownloadError as error:
-            if error.status is None:
-                raise
-            return error.status
-        return 200
-
     if isinstance(place, mirror.Folder):
         return place
-    try:
-        return mirror.settle(place, data.categories, status)
-    except DownloadError as error:
-        raise InputError(
-            f"data.mirror: no answer from {place.shown} when looking for {data.categories[0]} "
-            f"({error}); check the network, or set data.mirror to another URL or a folder"
-        ) from None
+    layouts = place.layouts()
+    for category, layout in product(data.categories[: mirror.PROBED], layouts):
+        try:
+            peek(session, layout.request_url(category))
+        except DownloadError as error:
+            if error.status is None:
+                raise InputError(
+                    f"data.mirror: no answer from {place.shown} when looking for {category} "
+                    f"({error}); check the network, or set data.mirror to another URL or a folder"
+                ) from None
+            if error.status in mirror.ABSENT:
+                continue
+        return layout
+    return layouts[0]
 
 
 def gather(
