@@ -16,7 +16,7 @@ from quickspine.errors import InputError
 from quickspine.parallel import GivenUpError
 from quickspine.sources.storage import npy
 from quickspine.sources.storage import raw as module
-from quickspine.sources.storage.raw import PixelFile, Raw
+from quickspine.sources.storage.raw import CategoryFile, Raw
 from tests.unit.dataset.conftest import MakeRaw, random_drawings
 
 CATEGORIES = ("cat", "ice cream")
@@ -65,7 +65,7 @@ def test_a_header_that_counts_otherwise_than_the_manifest_is_named(tmp_path: Pat
     path = tmp_path / "cat.npy"
     path.write_bytes(npy.header(5) + bytes(6 * npy.ROW))
     with pytest.raises(InputError, match="5 drawings, where the manifest says 6"):
-        list(PixelFile("cat", path, 6, "", None, npy.ROW).read([0], WAITED_FOR))
+        list(CategoryFile("cat", path, 6, "", None, npy.ROW).read([0], WAITED_FOR))
 
 
 def test_categories_are_taken_in_the_order_asked_for(folder: Path) -> None:

@@ -25,7 +25,7 @@ from quickspine.dataset.prepare.subset import preprocess
 from quickspine.errors import InputError
 from quickspine.files import read_json, write_json
 from quickspine.params import SPLITS, Params, Split
-from quickspine.sources.storage.raw import PixelFile
+from quickspine.sources.storage.raw import CategoryFile
 from tests.unit.dataset.conftest import (
     Drawings,
     MakeRaw,
@@ -288,8 +288,8 @@ SHARES = Split(train=0.6, validation=0.2, test=0.2)
 Counts = tuple[int, int, int]
 
 
-def files(*counts: Counts) -> list[PixelFile]:
-    return [PixelFile(str(n), Path("x"), sum(c), "", c, 1) for n, c in enumerate(counts)]
+def files(*counts: Counts) -> list[CategoryFile]:
+    return [CategoryFile(str(n), Path("x"), sum(c), "", c, 1) for n, c in enumerate(counts)]
 
 
 def with_own_splits(folder: Path, *counts: dict[str, int]) -> Path:

@@ -27,7 +27,6 @@ from quickspine.dataset.prepare.table import NAME, ROW_BYTES, write_table
 from quickspine.errors import InputError
 from quickspine.files import digest, sha256, whole_folder, write_manifest
 from quickspine.params import SPLITS, Params, Split
-from quickspine.sources.storage.manifest import pixels_of
 from quickspine.sources.storage.raw import CategoryFile, Raw
 from quickspine.space import need_space
 
@@ -73,7 +72,7 @@ def preprocess(
     need_space(place, needed, "lower data.drawings_per_category")
     with whole_folder(place) as folder:
         content = digests_of_files(raw.files, rows, workers)
-        nothing = None if raw.has_pictures else digests([bytes(pixels_of(raw.manifest))])
+        nothing = None if raw.has_pictures else digests([bytes(raw.pixels)])
         splits, blank, repeated = assign_splits(raw.files, content, params.split, nothing)
         del content
         starts = np.cumsum([0, *rows])

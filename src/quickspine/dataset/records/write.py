@@ -24,7 +24,7 @@ from quickspine.errors import InputError
 from quickspine.files import digest, read_manifest, sha256, whole_folder, write_manifest
 from quickspine.parallel import Stop, by_threads, cores
 from quickspine.params import SPLITS, Records
-from quickspine.sources.storage.manifest import PICTURES, pixels_of
+from quickspine.sources.storage.manifest import PICTURES
 from quickspine.sources.storage.raw import CategoryFile, Raw
 from quickspine.space import need_space
 
@@ -88,7 +88,7 @@ def _record_bytes(raw: Raw) -> int:
     if raw.has_pictures:
         size = sum(file.path.stat().st_size for file in raw.files if file.path.exists())
         return size // max(1, sum(raw.rows)) + FRAMING
-    return len(records([bytes(pixels_of(raw.manifest))], len(raw.files) - 1)[0])
+    return len(records([bytes(raw.pixels)], len(raw.files) - 1)[0])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +39,6 @@ def shape_of(manifest: dict[str, Any]) -> tuple[int, int, int]:
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE and channels in (1, 3)):
         raise ValueError(f"shape: {shape!r:.80}")
     return height, width, channels
-
-
-def pixels_of(manifest: dict[str, Any]) -> int:
-    """Bytes of an image. Raises as `shape_of` does."""
-    return prod(shape_of(manifest))
 
 
 def file_name(value: Any) -> str:

@@ -7,9 +7,9 @@ be read, and a file that shrinks is an error instead of a SIGBUS.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import zipfile
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +28,6 @@ from quickspine.sources.storage.manifest import (
     facts_of,
     file_name,
     given_of,
-    pixels_of,
     shape_of,
 )
 
@@ -42,8 +41,11 @@ Places = Callable[[NDArray[np.int64]], tuple[Offsets, Offsets]]  # from rows to 
 
 
 @dataclass(frozen=True)
-class CategoryFile(ABC):
+class CategoryFile:
     """The file of one category; nothing of it is read before it is asked for.
+
+    Images are rows of a .npy file, or JPEG and PNG files in an archive that `writing.Pictures`
+    wrote.
 
     Attributes:
         category: its name.
@@ -51,6 +53,7 @@ class CategoryFile(ABC):
         rows: number of images, as the manifest says.
         sha256: of the file, as the manifest says.
         given: images in each of the source's own splits, which follow one another; None: no splits.
+        pixels: bytes of an image; None: files in an archive.
     """
 
     category: str
@@ -58,6 +61,7 @@ class CategoryFile(ABC):
     rows: int
     sha256: str
     given: tuple[int, ...] | None
+    pixels: int | None
 
     def check(self, stop: Stop) -> None:
         """Compare the file with its sha256 and its number of images in the manifest.
@@ -108,13 +112,32 @@ class CategoryFile(ABC):
     def _places(self) -> Places:
         """Where each image is, once the file is found to hold as many as the manifest says."""
         try:
-            return self._find_images()
+            return self._in_archive() if self.pixels is None else self._in_array(self.pixels)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
             raise InputError(self._wrong(error)) from None
 
-    @abstractmethod
-    def _find_images(self) -> Places:
-        """Raise ValueError, or what a library raises, where the file is anything else."""
+    def _in_array(self, pixels: int) -> Places:
+        with self.path.open("rb") as file:
+            header = npy.parse(file.read(npy.MAX_HEADER), pixels)
+        if header is None:
+            raise ValueError("it ends in its header")
+        if header.rows != self.rows:
+            raise ValueError(f"{header.rows} drawings, where the manifest says {self.rows}")
+        size = self.path.stat().st_size - header.length
+        if size != self.rows * pixels:
+            raise ValueError(f"{size} bytes of drawings, where its header says {self.rows}")
+        return lambda rows: (header.length + rows * pixels, np.full(len(rows), pixels))
+
+    def _in_archive(self) -> Places:
+        with zipfile.ZipFile(self.path) as archive:
+            members = archive.infolist()
+        if len(members) != self.rows:
+            raise ValueError(f"{len(members)} images, where the manifest says {self.rows}")
+        if any(one.compress_type != zipfile.ZIP_STORED for one in members):
+            raise ValueError("compressed images")
+        starts = [one.header_offset + LOCAL_HEADER + len(one.filename) for one in members]
+        offsets, sizes = np.array([starts, [one.file_size for one in members]], np.int64)
+        return lambda rows: (offsets[rows], sizes[rows])
 
     def _wrong(self, problem: object) -> str:
         return f"{self.path}: {problem!s:.200}; run: dvc repro -f fetch"
@@ -126,42 +149,6 @@ class CategoryFile(ABC):
                 hasher.update(memoryview(piece)[:size])
                 go_on(stop)
         return hasher.hexdigest()
-
-
-@dataclass(frozen=True)
-class PixelFile(CategoryFile):
-    """Images as rows of a .npy file; `pixels` are the bytes of one."""
-
-    pixels: int
-
-    def _find_images(self) -> Places:
-        with self.path.open("rb") as file:
-            header = npy.parse(file.read(npy.MAX_HEADER), self.pixels)
-        if header is None:
-            raise ValueError("it ends in its header")
-        if header.rows != self.rows:
-            raise ValueError(f"{header.rows} drawings, where the manifest says {self.rows}")
-        size = self.path.stat().st_size - header.length
-        if size != self.rows * self.pixels:
-            raise ValueError(f"{size} bytes of drawings, where its header says {self.rows}")
-        start, pixels = header.length, self.pixels
-        return lambda rows: (start + rows * pixels, np.full(len(rows), pixels))
-
-
-@dataclass(frozen=True)
-class PictureFile(CategoryFile):
-    """Images as JPEG and PNG files, in a zip archive that `writing.Pictures` wrote."""
-
-    def _find_images(self) -> Places:
-        with zipfile.ZipFile(self.path) as archive:
-            members = archive.infolist()
-        if len(members) != self.rows:
-            raise ValueError(f"{len(members)} images, where the manifest says {self.rows}")
-        if any(one.compress_type != zipfile.ZIP_STORED for one in members):
-            raise ValueError("compressed images")
-        starts = [one.header_offset + LOCAL_HEADER + len(one.filename) for one in members]
-        offsets, sizes = np.array([starts, [one.file_size for one in members]], np.int64)
-        return lambda rows: (offsets[rows], sizes[rows])
 
 
 class Raw:
@@ -194,10 +181,13 @@ class Raw:
 
     def _file(self, category: str, entry: dict[str, Any]) -> CategoryFile:
         path, rows = self.folder / file_name(entry["file"]), int(entry["rows"])
-        known = category, path, rows, str(entry["sha256"]), given_of(entry)
-        if self.has_pictures:
-            return PictureFile(*known)
-        return PixelFile(*known, pixels_of(self.manifest))
+        pixels = None if self.has_pictures else self.pixels
+        return CategoryFile(category, path, rows, str(entry["sha256"]), given_of(entry), pixels)
+
+    @property
+    def pixels(self) -> int:
+        """Bytes of an image of pixels."""
+        return math.prod(self.shape)
 
     @property
     def has_pictures(self) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from tqdm import tqdm
@@ -24,15 +23,7 @@ from quickspine.sources.category_writer import CategoryWriter
 from quickspine.sources.image_file import print_corrupt, reencode_corrupt
 from quickspine.sources.selection import check_counts, max_images, select_categories, shorten
 from quickspine.sources.tfds.builders import find_builder, prepare, start_tfds
-from quickspine.sources.tfds.content import (
-    Content,
-    attribution,
-    examine,
-    has_labels,
-    licence,
-    read_split,
-    select_splits,
-)
+from quickspine.sources.tfds.content import Content, examine
 from quickspine.space import need_space
 
 SYNTHETIC = False
@@ -56,8 +47,8 @@ def fetch(data: Data, folder: Path) -> Collection:
     with start_tfds() as tfds:
         kept_in = None if data.folder is None else str(resolve_path(data.folder))
         builder = find_builder(tfds, str(data.dataset), kept_in)
-        full = builder.info.full_name
         content = examine(tfds, builder)
+        full = content.full_name
         if not all(name.isdecimal() for name in content.names):
             select_categories(data, list(content.names), full)  # before anything is downloaded
         height, width, channels = content.shape
@@ -68,18 +59,14 @@ def fetch(data: Data, folder: Path) -> Collection:
             )
         prepare(tfds, builder)
         content = examine(tfds, builder)  # some know the names of their classes only now
-        categories = select_categories(data, list(content.names), full)
-        splits = select_splits(
-            {name: has_labels(tfds, builder, name, content.label) for name in builder.info.splits},
-            full,
-        )
+        categories, splits = select_categories(data, list(content.names), full), content.splits
         as_files = data.image_size is not None and not content.fixed
-        need = _needed(data, builder, content, len(categories), splits, as_files)
+        need = _needed(data, content, len(categories), splits, as_files)
         need_space(folder.parent, need, "lower data.drawings_per_category")
 
         labels = {name: content.names[name] for name in categories}
         writer = CategoryWriter(data, folder, labels, full, as_files)
-        _write(tfds, builder, content, splits, as_files, writer)
+        _write(content, splits, as_files, writer)
         _check(data, categories, writer, full)
         entries = writer.close(lambda name: f"tfds:{full}/{quote(name)}")
         if len(entries) < 2:
@@ -92,26 +79,21 @@ def fetch(data: Data, folder: Path) -> Collection:
             entries,
             (*(writer.size or (side, side)), channels),
             "pictures" if as_files else "raw",
-            licence(builder),
-            attribution(builder),
+            content.licence,
+            content.attribution,
         )
 
 
 def _write(
-    tfds: Any,
-    builder: Any,
-    content: Content,
-    splits: dict[str, str],
-    as_files: bool,
-    writer: CategoryWriter,
+    content: Content, splits: dict[str, str], as_files: bool, writer: CategoryWriter
 ) -> None:
-    full, damaged = builder.info.full_name, list[str]()
-    total = sum(builder.info.splits[theirs].num_examples for theirs in splits.values())
-    print(f"fetch: {full}: {total:,} images", file=sys.stderr, flush=True)
+    known, damaged = content.builder.info.splits, list[str]()
+    total = sum(known[theirs].num_examples for theirs in splits.values())
+    print(f"fetch: {content.full_name}: {total:,} images", file=sys.stderr, flush=True)
     with tqdm(total=total, desc="fetch", unit=" images", mininterval=0.5, disable=None) as bar:
         for ours, theirs in splits.items():
             start = 0
-            for labels, images in read_split(tfds, builder, theirs, content, as_files):
+            for labels, images in content.read_split(theirs, as_files):
                 if as_files:
                     images, found = reencode_corrupt(images)
                     damaged += [f"{theirs}, image {start + at}: {found[at]}" for at in found]
@@ -137,19 +119,14 @@ def _check(data: Data, categories: tuple[str, ...], writer: CategoryWriter, full
 
 
 def _needed(
-    data: Data,
-    builder: Any,
-    content: Content,
-    categories: int,
-    splits: dict[str, str],
-    as_files: bool,
+    data: Data, content: Content, categories: int, splits: dict[str, str], as_files: bool
 ) -> int:
     """Estimate the bytes that are written."""
     height, width, channels = content.shape
     each = height * width * channels if height and width else 0
     needed = 0.0
     for ours, theirs in splits.items():
-        split = builder.info.splits[theirs]
+        split = content.builder.info.splits[theirs]
         most = min(max_images(data, ours) * categories, split.num_examples)
         share = min(most / max(1, split.num_examples), categories / len(content.names))
         needed += share * (split.num_bytes if as_files else split.num_examples * each)

@@ -34,26 +34,105 @@ _EMNIST = {
 
 @dataclass(frozen=True)
 class Content:
-    """Where images and labels are in a data set's examples.
+    """A data set, and where images and labels are in its examples.
 
     Attributes:
+        tfds: what `start_tfds` yields.
+        builder: of the data set.
         image: key of the image.
         label: key of the label.
         names: category to label, in the order of labels.
         shape: height and width, None where they vary, and channels.
-        transposed: whether x and y change places.
     """
 
+    tfds: Any
+    builder: Any
     image: str
     label: str
     names: dict[str, int]
     shape: tuple[int | None, int | None, int]
-    transposed: bool
+
+    @property
+    def full_name(self) -> str:
+        """Name, configuration and version."""
+        return str(self.builder.info.full_name)
 
     @property
     def fixed(self) -> bool:
         """Whether all images have one small shape."""
         return all(side is not None and side <= SMALL for side in self.shape[:2])
+
+    @property
+    def splits(self) -> dict[str, str]:
+        """Our splits to the data set's, as `select_splits` chooses them."""
+        labelled = {name: self._has_labels(name) for name in self.builder.info.splits}
+        return select_splits(labelled, self.full_name)
+
+    def read_split(self, split: str, as_files: bool) -> Iterator[tuple[NDArray[np.int64], Any]]:
+        """Yield labels, int64 [n], and n images, always in the same order.
+
+        Images are uint8 [n, height, width, channels], of one size in a block (where sizes vary, a
+        block is one image); or the bytes of JPEG and PNG files. EMNIST's are turned upright.
+
+        Raises:
+            InputError: if a record is damaged.
+        """
+        decoders = {self.image: self.tfds.decode.SkipDecoding()} if as_files else {}
+        block = FILES if as_files else BLOCK if None not in self.shape else 1
+        examples = self._examples(split, {self.image: True, self.label: True}, decoders)
+        errors = importlib.import_module("tensorflow").errors
+        try:
+            for example in examples.batch(block).as_numpy_iterator():
+                images = example[self.image]
+                if self.builder.name == "emnist":  # x and y have changed places
+                    images = images.swapaxes(1, 2)
+                yield example[self.label], list(images) if as_files else images
+        except (errors.DataLossError, errors.InvalidArgumentError, errors.NotFoundError) as error:
+            first = re.sub(r"\{\{.*?\}\} ?", "", error.message).partition("\n")[0][:300]
+            raise InputError(
+                f"{self.builder.data_dir}: damaged ({first}); remove it and run this again: it is "
+                "prepared anew"
+            ) from None
+
+    def _has_labels(self, split: str) -> bool:
+        """Whether a split has images with labels, by the first one."""
+        if not self.builder.info.splits[split].num_examples:
+            return False
+        examples = self._examples(split, {self.label: True}, {})
+        return any(int(each[self.label]) >= 0 for each in examples.take(1).as_numpy_iterator())
+
+    def _examples(self, split: str, keys: dict[str, Any], decoders: dict[str, Any]) -> Any:
+        options = importlib.import_module("tensorflow").data.Options()
+        options.autotune.enabled = False  # it stalls at the end of a split
+        options.deterministic = True
+        config = self.tfds.ReadConfig(
+            options=options,
+            try_autocache=False,
+            interleave_cycle_length=1,  # one file after the other
+            num_parallel_calls_for_decode=cores(),
+            num_parallel_calls_for_interleave_files=1,
+        )
+        return self.builder.as_dataset(
+            split=split,
+            shuffle_files=False,
+            decoders=self.tfds.decode.PartialDecoding(keys, decoders=decoders),
+            read_config=config,
+        )
+
+    @property
+    def attribution(self) -> str:
+        """Who made the data set, by what it says of itself."""
+        info = self.builder.info
+        match = re.search(r"\btitle\s*=\s*[{\"]+(.+?)[}\"]+\s*(,|\n|$)", info.citation or "", re.S)
+        title = " ".join(match[1].replace("{", "").replace("}", "").split()) if match else info.name
+        place = f" ({info.homepage})" if info.homepage else ""
+        return f"{title}{place}, by tensorflow-datasets as {self.full_name}"
+
+    @property
+    def licence(self) -> str | None:
+        """The data set's licence where tfds knows it."""
+        info = self.builder.info.redistribution_info
+        return str(getattr(info, "license", "") or "") or None
 
 
 def examine(tfds: Any, builder: Any) -> Content:
@@ -87,9 +166,8 @@ def examine(tfds: Any, builder: Any) -> Content:
             f"data.dataset: {full}: images of 1 or 3 channels of uint8 are needed; choose another "
             f"builder. Received: {channels} channels of {kind}"
         )
-    emnist = builder.name == "emnist"
     names = _names(builder, parts[label])
-    return Content(image, label, names, (height, width, channels), emnist)
+    return Content(tfds, builder, image, label, names, (height, width, channels))
 
 
 def _names(builder: Any, label: Any) -> dict[str, int]:
@@ -134,77 +212,3 @@ def select_splits(found: dict[str, bool], full: str) -> dict[str, str]:
     if "validation" in labelled:
         return {"train": "train", "test": "validation"}
     return {"": "train"}
-
-
-def has_labels(tfds: Any, builder: Any, split: str, label: str) -> bool:
-    """Return whether a split has images with labels, by the first one."""
-    if not builder.info.splits[split].num_examples:
-        return False
-    examples = _examples(tfds, builder, split, {label: True}, {})
-    return any(int(example[label]) >= 0 for example in examples.take(1).as_numpy_iterator())
-
-
-def read_split(
-    tfds: Any, builder: Any, split: str, content: Content, as_files: bool
-) -> Iterator[tuple[NDArray[np.int64], Any]]:
-    """Yield labels, int64 [n], and n images, always in the same order.
-
-    Images are uint8 [n, height, width, channels], of one size in a block (where sizes vary, a
-    block is one image); or the bytes of JPEG and PNG files.
-
-    Raises:
-        InputError: if a record is damaged.
-    """
-    keys = {content.image: True, content.label: True}
-    decoders = {content.image: tfds.decode.SkipDecoding()} if as_files else {}
-    block = FILES if as_files else BLOCK if None not in content.shape else 1
-    examples = _examples(tfds, builder, split, keys, decoders).batch(block)
-    errors = importlib.import_module("tensorflow").errors
-    try:
-        for example in examples.as_numpy_iterator():
-            images = example[content.image]
-            if content.transposed:
-                images = images.swapaxes(1, 2)
-            yield example[content.label], list(images) if as_files else images
-    except (errors.DataLossError, errors.InvalidArgumentError, errors.NotFoundError) as error:
-        first = re.sub(r"\{\{.*?\}\} ?", "", error.message).partition("\n")[0][:300]
-        raise InputError(
-            f"{builder.data_dir}: damaged ({first}); remove it and run this again: it is "
-            "prepared anew"
-        ) from None
-
-
-def _examples(
-    tfds: Any, builder: Any, split: str, keys: dict[str, Any], decoders: dict[str, Any]
-) -> Any:
-    options = importlib.import_module("tensorflow").data.Options()
-    options.autotune.enabled = False  # it stalls at the end of a split
-    options.deterministic = True
-    config = tfds.ReadConfig(
-        options=options,
-        try_autocache=False,
-        interleave_cycle_length=1,  # one file after the other
-        num_parallel_calls_for_decode=cores(),
-        num_parallel_calls_for_interleave_files=1,
-    )
-    return builder.as_dataset(
-        split=split,
-        shuffle_files=False,
-        decoders=tfds.decode.PartialDecoding(keys, decoders=decoders),
-        read_config=config,
-    )
-
-
-def attribution(builder: Any) -> str:
-    """Return who made a data set, by what it says of itself."""
-    info = builder.info
-    match = re.search(r"\btitle\s*=\s*[{\"]+(.+?)[}\"]+\s*(,|\n|$)", info.citation or "", re.S)
-    title = " ".join(match[1].replace("{", "").replace("}", "").split()) if match else info.name
-    place = f" ({info.homepage})" if info.homepage else ""
-    return f"{title}{place}, by tensorflow-datasets as {info.full_name}"
-
-
-def licence(builder: Any) -> str | None:
-    """Return a data set's licence where tfds knows it."""
-    info = builder.info.redistribution_info
-    return str(getattr(info, "license", "") or "") or None
