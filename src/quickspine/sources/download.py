@@ -19,6 +19,7 @@ import httpx
 import tenacity
 from tqdm import tqdm
 
+from quickspine.parallel import go_on
 from quickspine.sources.mirror import Place, Web
 
 ATTEMPTS = 5  # for each request, with these waits between them:
@@ -51,10 +52,6 @@ class TransientError(DownloadError):
 
 class ChangedError(DownloadError):
     """The file is another version than the one whose beginning is here."""
-
-
-class StoppedError(Exception):
-    """Raised inside a download once `Session.stop` is set; never reaches the caller."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +122,7 @@ class Session:
             ChangedError: if the file is no longer the `known` version.
             DownloadError: for any other answer than these bytes.
         """
-        if self.stop.is_set():
-            raise StoppedError
+        go_on(self.stop)
         headers = {"Range": f"bytes={start}-{stop - 1}"}
         if known and known.if_range:
             headers["If-Range"] = known.if_range
@@ -147,8 +143,7 @@ class Session:
     def _cut(self, chunks: Iterator[bytes], at: int, start: int, stop: int) -> Iterator[bytes]:
         """Yield the bytes [start, stop) of a stream that begins at `at`."""
         for chunk in chunks:
-            if self.stop.is_set():
-                raise StoppedError
+            go_on(self.stop)
             yield chunk[max(0, start - at) : stop - at]
             at += len(chunk)
             if at >= stop:

@@ -7,7 +7,6 @@ category and the index alone. A core draws about 3,000 a second.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -57,7 +56,7 @@ def fetch(data: Data, folder: Path) -> Collection:
     processes = 1 if total <= _ALONE else cores()
     bar = tqdm(total=total, desc="doodles", unit=" drawings", mininterval=0.5, disable=None)
     entries = []
-    with bar, closing(draw_chunks(jobs, processes)) as chunks:
+    with bar, closing(by_processes(_draw, jobs, processes)) as chunks:
         for category in data.categories:
             with Rows(folder / f"{category}.npy", npy.ROW) as written:
                 for chunk in islice(chunks, len(starts)):
@@ -66,15 +65,6 @@ def fetch(data: Data, folder: Path) -> Collection:
             url = f"quickspine:doodles/{quote(category)}?seed={data.seed}"
             entries.append(entry(category, written, url))
     return Collection(entries)
-
-
-def draw_chunks(jobs: Iterable[Job], processes: int) -> Generator[NDArray[np.uint8], None, None]:
-    """Yield what `draw` returns for each job, in their order; the same for any `processes`.
-
-    A few jobs a process are under way at a time, so memory does not grow with their number.
-    Close the generator (`contextlib.closing`) to end the processes early.
-    """
-    return by_processes(_draw, jobs, processes)
 
 
 def _draw(job: Job, stop: Stop) -> NDArray[np.uint8]:
