@@ -164,41 +164,40 @@ def test_a_stage_that_is_not_enabled_leaves_a_folder_that_says_so(
     assert "train.enabled and finetune.enabled are both false" in capsys.readouterr().err
 
 
-def test_what_is_wrong_with_the_data_exits_with_2_without_a_traceback(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refuse(*anything: object) -> None:
-        raise InputError("data/raw: empty; run: dvc repro fetch")
-
-    assert main(monkeypatch, work=refuse) == 2
-    assert capsys.readouterr().err == "fetch: data/raw: empty; run: dvc repro fetch\n"
-    assert main(monkeypatch, check=refuse) == 2
-    assert not Path(".quickspine/locks/fetch.holder").exists()
-
-
 @pytest.mark.parametrize(
-    ("error", "line"),
+    ("error", "code", "line"),
     [
-        (NoSpaceError("data: 3.9 GB are needed"), "fetch: data: 3.9 GB are needed\n"),
-        (OSError(28, "No space left on device", "x.json"), "fetch: x.json: No space left on dev"),
-        (MemoryError("of 9 GiB"), "fetch: out of memory (of 9 GiB)"),
+        (
+            InputError("data/raw: empty; run: dvc repro fetch"),
+            2,
+            "fetch: data/raw: empty; run: dvc",
+        ),
+        (NoSpaceError("data: 3.9 GB are needed"), 1, "fetch: data: 3.9 GB are needed\n"),
+        (
+            OSError(28, "No space left on device", "x.json"),
+            1,
+            "fetch: x.json: No space left on dev",
+        ),
+        (MemoryError("of 9 GiB"), 1, "fetch: out of memory (of 9 GiB)"),
     ],
 )
-def test_a_want_of_disk_or_memory_exits_with_1_without_a_traceback(
+def test_wrong_data_and_a_want_of_disk_or_memory_exit_without_a_traceback(
     project: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     error: Exception,
+    code: int,
     line: str,
 ) -> None:
-    def fail(params: Params, args: Namespace) -> None:
+    def fail(*anything: object) -> None:
         raise error
 
-    assert main(monkeypatch, work=fail) == 1
-    told = capsys.readouterr().err
-    assert told.startswith(line)
-    assert told.count("\n") == 1
-    assert main(monkeypatch) == 0  # the lock is free again
+    for where in ("check", "work"):
+        assert main(monkeypatch, **{where: fail}) == code
+        told = capsys.readouterr().err
+        assert told.startswith(line)
+        assert told.count("\n") == 1
+        assert main(monkeypatch) == 0  # the lock is free again
 
 
 def test_anything_else_is_a_fault_of_ours_and_shows_its_traceback(

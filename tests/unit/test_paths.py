@@ -9,7 +9,7 @@ import pytest
 from quickspine import inputs
 from quickspine.errors import InputError
 from quickspine.nets import pretrained
-from quickspine.params.paths import project_root, resolve_path
+from quickspine.params.paths import resolve_path
 from quickspine.sources import mirror
 from quickspine.sources.folder.tree import read_tree
 from tests.conftest import MakeParams
@@ -33,19 +33,6 @@ def copy_for_experiment(root: Path) -> Path:
     copy.mkdir(parents=True)
     (copy / "dvc.yaml").touch()
     return copy
-
-
-def test_the_nearest_project_is_the_root_and_of_a_copy_the_original(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert project_root() == project
-    (project / "docs").mkdir()
-    monkeypatch.chdir("docs")
-    assert project_root() == project
-    monkeypatch.chdir(copy_for_experiment(project))
-    assert project_root() == project
-    monkeypatch.chdir("/")
-    assert project_root() == Path("/")
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,11 @@ ruff's S rules refuse eval, shells, unsafe YAML, pickles and requests without TL
 from __future__ import annotations
 
 import ast
-import contextlib
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.mirror_server import MirrorServer
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("src", "pipeline", "benchmarks", "examples")
@@ -86,21 +82,3 @@ def test_no_code_listens_on_other_addresses_than_this_machine_s() -> None:
     everywhere = re.compile(r"0\.0\.0\.0|INADDR_ANY|['\"]::['\"]")
     for path in (*SOURCES, ROOT / "Makefile", ROOT / "dvc.yaml"):
         assert not everywhere.search(path.read_text(encoding="utf-8")), path
-
-
-def test_a_server_of_the_tests_is_not_there_for_others(tmp_path: Path) -> None:
-    with MirrorServer(tmp_path) as server:
-        host, _, port = server.url.removeprefix("http://").rstrip("/").partition(":")
-        assert host == "127.0.0.1"
-        for other in own_addresses():
-            with pytest.raises(OSError, match=r"refused|timed out|unreachable"):
-                socket.create_connection((other, int(port)), timeout=5).close()
-
-
-def own_addresses() -> list[str]:
-    """Addresses of this machine that others might reach it by, and 127.0.0.2 which is as good."""
-    found: set[str] = set()
-    with contextlib.suppress(OSError):  # a machine whose own name is not known to it
-        for *_, address in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET):
-            found.add(str(address[0]))
-    return sorted(found - {"127.0.0.1"} | {"127.0.0.2"})
