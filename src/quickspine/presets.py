@@ -24,9 +24,7 @@ from quickspine.errors import InputError, NoSpaceError
 from quickspine.files import whole_file
 from quickspine.params import load
 from quickspine.params.errors import shown
-from quickspine.yaml_file import read
-
-Key = tuple[str, ...]
+from quickspine.yaml_file import Key, flatten, read
 
 FOLDER = Path("presets")
 BASE = "default"  # a key that a preset does not name gets its value here
@@ -125,17 +123,6 @@ def apply(name: str, params: Path, folder: Path = FOLDER) -> list[Change]:
             message = str(error).replace(str(partial), f"{params} with {folder / name}.yaml")
             raise InputError(message) from None
     return changes
-
-
-def flatten(values: Mapping[Any, Any]) -> dict[Key, Any]:
-    """Values by the path of their keys; an empty mapping is a value."""
-    found: dict[Key, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            found |= {(str(key), *inner): each for inner, each in flatten(value).items()}
-        else:
-            found[(str(key),)] = value
-    return found
 
 
 class _Representer(RoundTripRepresenter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from quickspine.errors import InputError
+
+Key = tuple[str, ...]
 
 MAX_BYTES = 1 << 17  # a params.yaml beyond this is something else
 MAX_DEPTH = 32  # lists and keys inside each other
@@ -88,6 +91,17 @@ def read(path: Path) -> dict[Any, Any]:
         kind = "nothing" if values is None else f"a {type(values).__name__}"
         raise InputError(f"{path}: holds {kind} instead of keys; see params.yaml in the project")
     return values
+
+
+def flatten(values: Mapping[Any, Any]) -> dict[Key, Any]:
+    """Values by the path of their keys; an empty mapping is a value."""
+    found: dict[Key, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            found |= {(str(key), *inner): each for inner, each in flatten(value).items()}
+        else:
+            found[(str(key),)] = value
+    return found
 
 
 def _summary(error: Exception) -> str:

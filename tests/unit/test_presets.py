@@ -20,8 +20,7 @@ from quickspine import presets
 from quickspine.categories import DOODLES, quickdraw
 from quickspine.errors import InputError
 from quickspine.params import load
-from quickspine.presets import flatten
-from quickspine.yaml_file import read
+from quickspine.yaml_file import flatten, read
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -214,10 +213,14 @@ def test_any_valid_values_are_merged_and_go_back(
     assert values(place) == before | kept
 
 
-def run(*arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[bytes]:
+def run(
+    *arguments: str, encoding: str = "utf-8", stdout: int = subprocess.PIPE
+) -> subprocess.CompletedProcess[bytes]:
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONIOENCODING": encoding}
     command = (sys.executable, "-m", "quickspine.presets", *arguments)
-    return subprocess.run(command, env=environment, capture_output=True, check=False)
+    return subprocess.run(
+        command, env=environment, stdout=stdout, stderr=subprocess.PIPE, check=False
+    )
 
 
 def test_the_command_prints_what_changed(project: Path) -> None:
@@ -241,11 +244,7 @@ def test_readers_may_leave_early(project: Path) -> None:
     """As in `make preset | head -3`."""
     reading, writing = os.pipe()
     os.close(reading)
-    command = (sys.executable, "-m", "quickspine.presets")
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
-        command, env=environment, stdout=writing, stderr=subprocess.PIPE, check=False
-    )
+    done = run(stdout=writing)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
 

@@ -24,7 +24,7 @@ from quickspine.params.networks import (
 from quickspine.params.paths import project_root, resolve_path
 from quickspine.params.section import MOST_SUB_LAYERS, Section, Seed, twins
 from quickspine.params.tracking import Tracking
-from quickspine.yaml_file import read
+from quickspine.yaml_file import flatten, read
 
 __all__ = [
     "DRAWN",
@@ -114,14 +114,9 @@ class Params(Section):
 
     def flat(self) -> dict[str, Any]:
         """Dotted key to value, for MLflow."""
-
-        def walk(prefix: str, value: Any) -> dict[str, Any]:
-            if isinstance(value, dict):
-                parts = [walk(f"{prefix}.{key}" if prefix else key, v) for key, v in value.items()]
-                return {key: v for part in parts for key, v in part.items()}
-            return {prefix: value}
-
-        return walk("", self.model_dump(mode="json"))
+        return {
+            ".".join(key): value for key, value in flatten(self.model_dump(mode="json")).items()
+        }
 
     def digest(self, *sections: str) -> str:
         """Hex sha256 of the named sections (of all, without names)."""
