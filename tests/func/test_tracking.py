@@ -18,7 +18,6 @@ import pytest
 from quickspine.files import sha256
 from quickspine.tracking import tracked_run
 from tests.func.tracked import (
-    PARAMS,
     client,
     closed_port,
     configured,
@@ -66,7 +65,6 @@ def test_a_run_holds_where_it_comes_from_and_how_it_went(
         synthetic=True,
         tags={"parameters": 12345, "absent": None},
     ) as run:
-        assert run.tracked
         for epoch in range(3):
             run.log_epoch(epoch, {"loss": 3.0 - epoch, "val_accuracy": 0.5, "skipped": None})
         (project / "history.csv").write_text("epoch,loss\n")
@@ -131,30 +129,6 @@ def test_system_metrics_are_sampled_and_the_first_is_a_real_one(
 
 
 @delivered_here
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
-        (ValueError("x"), "FAILED"),
-        (KeyboardInterrupt(), "KILLED"),
-        (SystemExit(143), "KILLED"),
-        (SystemExit(2), "FAILED"),
-        (SystemExit(0), "FINISHED"),
-    ],
-)
-def test_what_the_work_raises_passes_and_marks_the_run(
-    project: Path, error: BaseException, status: str
-) -> None:
-    def work() -> None:
-        with tracked_run(configured(), stage="train"):
-            raise error
-
-    with pytest.raises(type(error)) as caught:
-        work()
-    assert caught.value is error
-    assert only_run().info.status == status
-
-
-@delivered_here
 def test_test_metrics_find_the_training_by_the_digest_of_the_model(project: Path) -> None:
     model = project / "model.keras"
     model.write_bytes(b"a model")
@@ -165,12 +139,11 @@ def test_test_metrics_find_the_training_by_the_digest_of_the_model(project: Path
         run.set_tags({"model_digest": "another"})
     with tracked_run(configured(), stage="evaluate", data_digest="e" * 64) as run:
         run.attach("unknown", {"test_accuracy": 0.1})
-        run.attach(sha256(model), {"test_accuracy": 0.75}, {"verdict": "better"})
+        run.attach(sha256(model), {"test_accuracy": 0.75})
     assert len(runs()) == 4
     for found in runs():
         is_hit = found.data.tags.get("seed") in ("1", "2")
         assert found.data.metrics == ({"test_accuracy": 0.75} if is_hit else {})
-        assert found.data.tags.get("verdict") == ("better" if is_hit else None)
         assert found.data.tags.get("mlflow.parentRunId") == (run.run_id if is_hit else None)
         for logged in found.outputs.model_outputs:
             (metric,) = client().get_logged_model(logged.model_id).metrics
@@ -306,28 +279,3 @@ def test_what_a_kill_of_both_leaves_the_next_start_closes_and_nothing_that_lives
     wait_for(lambda: not journals(project))
     assert sorted(run.info.status for run in runs()) == ["FINISHED", "KILLED", "KILLED"]
     assert capfd.readouterr().err == ""
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_in_a_stage_marks_the_run(project: Path, number: signal.Signals) -> None:
-    program = """
-from quickspine.cli import main
-
-def work(params, args):
-    with tracked_run(quick_params, stage="train") as run:
-        print("training", flush=True)
-        time.sleep(60)
-
-quick_params = params
-sys.argv = ["train", "--params", sys.argv[1]]
-main("train", "Trains.", work)
-"""
-    child = python(program, project, arguments=[str(PARAMS)])
-    assert child.stdout is not None
-    assert child.stdout.readline() == "training\n", child.communicate()
-    child.send_signal(number)
-    _, error = child.communicate(timeout=30)
-    assert child.returncode == 1
-    assert "interrupted" in error
-    wait_for(lambda: [run.info.status for run in runs()] == ["KILLED"])

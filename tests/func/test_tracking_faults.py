@@ -97,60 +97,36 @@ def test_a_kill_or_a_fault_after_any_call_to_the_store_gives_one_run(
 # The project's own store
 
 
-def garbage() -> Callable[[], object]:
-    good = STORE.read_bytes()
+def garbage() -> None:
     STORE.write_bytes(b"not a database " * 1000)
-    return lambda: STORE.write_bytes(good)
 
 
-def read_only() -> Callable[[], object]:
+def read_only() -> None:
     # By the format's own flag, since permissions do not bind an administrator.
-    good = STORE.read_bytes()
-    data = bytearray(good)
+    data = bytearray(STORE.read_bytes())
     data[18] = 3
     STORE.write_bytes(data)
-    return lambda: STORE.write_bytes(good)
 
 
-def a_folder_instead() -> Callable[[], object]:
-    good = STORE.read_bytes()
+def a_folder_instead() -> None:
     STORE.unlink()
     STORE.mkdir()
 
-    def mend() -> None:
-        STORE.rmdir()
-        STORE.write_bytes(good)
 
-    return mend
+def newer_schema() -> None:
+    with contextlib.closing(sqlite3.connect(STORE)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+        connection.commit()
 
 
-def newer_schema() -> Callable[[], object]:
-    def version(number: str) -> str:
-        with contextlib.closing(sqlite3.connect(STORE)) as connection:
-            ((old,),) = connection.execute("SELECT version_num FROM alembic_version")
-            connection.execute("UPDATE alembic_version SET version_num = ?", [number])
-            connection.commit()
-        return str(old)
-
-    old = version("ffffffffffff")
-    return lambda: version(old)
+def deleted_experiment() -> None:
+    client().delete_experiment("1")
 
 
 def locked() -> Callable[[], object]:
     connection = sqlite3.connect(STORE, check_same_thread=False)
     connection.execute("BEGIN EXCLUSIVE")
     return connection.close
-
-
-def deleted_experiment() -> Callable[[], object]:
-    client().delete_experiment("1")
-
-    def restore() -> None:
-        with contextlib.closing(sqlite3.connect(STORE)) as connection:
-            connection.execute("UPDATE experiments SET lifecycle_stage = 'active'")
-            connection.commit()
-
-    return restore
 
 
 FAULTS = [
@@ -166,14 +142,15 @@ FAULTS = [
 @delivered_here
 @pytest.mark.parametrize(("damage", "word"), FAULTS, ids=[f[0].__name__ for f in FAULTS])
 def test_a_store_that_fails_costs_one_warning_and_the_run_is_recorded_later(
-    damage: Callable[[], Callable[[], object]],
+    damage: Callable[[], Callable[[], object] | None],
     word: str,
     project: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("quickspine.tracking.store.LOCKED_S", 0.2)
-    mend = damage()
+    good = STORE.read_bytes()
+    unlock = damage()
     try:
         assert_worked(work(configured(), project), project)
         one_warning(capsys, "cannot record train-spinal-1", word, "kept", "make sync")
@@ -183,7 +160,12 @@ def test_a_store_that_fails_costs_one_warning_and_the_run_is_recorded_later(
         assert word in said
         assert "train-spinal-1" in said
     finally:
-        mend()
+        if unlock is not None:
+            unlock()
+        else:
+            if STORE.is_dir():
+                STORE.rmdir()
+            STORE.write_bytes(good)
     assert sync(configured().tracking) == 0
     assert "1 recorded" in capsys.readouterr().out
     assert_recorded_once(project)
@@ -420,28 +402,39 @@ def test_two_syncs_at_once_give_one_run(project: Path) -> None:
     assert journals(project) == []
 
 
+ENDS: dict[BaseException, str] = {
+    ValueError("x"): "FAILED",
+    KeyboardInterrupt(): "KILLED",
+    SystemExit(143): "KILLED",
+    SystemExit(2): "FAILED",
+    SystemExit(0): "FINISHED",
+}
+
+
 @never_delivered
 def test_a_run_recorded_later_keeps_its_times_its_status_and_its_experiment(
     project: Path,
 ) -> None:
-    def ended(error: BaseException) -> None:
-        with tracked_run(configured(experiment="another one"), stage=type(error).__name__) as run:
+    """What the work raises goes on to its caller, and decides the status."""
+
+    def raising(error: BaseException) -> None:
+        with tracked_run(configured(experiment="another one"), stage=repr(error)) as run:
             run.log_epoch(0, {"loss": 1.0})
             raise error
 
     before = int(time.time() * 1000)
-    for error in (ValueError("x"), KeyboardInterrupt(), SystemExit(2)):
-        with pytest.raises(type(error)):
-            ended(error)
+    for error in ENDS:
+        with pytest.raises(type(error)) as caught:
+            raising(error)
+        assert caught.value is error
     after = int(time.time() * 1000)
     time.sleep(0.1)
     assert sync(configured().tracking) == 0
     assert runs() == []
-    found = {run.info.run_name: run for run in runs(experiment="another one")}
-    statuses = {name: run.info.status for name, run in found.items()}
-    expected = {"ValueError": "FAILED", "KeyboardInterrupt": "KILLED", "SystemExit": "FAILED"}
-    assert statuses == expected
-    for run in found.values():
+    found = runs(experiment="another one")
+    statuses = {run.info.run_name: run.info.status for run in found}
+    assert statuses == {repr(error): status for error, status in ENDS.items()}
+    for run in found:
         assert before <= run.info.start_time <= run.info.end_time <= after
 
 
@@ -506,7 +499,8 @@ def test_damaged_and_busy_journals_are_named_and_hold_up_no_other(
     model.write_bytes(b"something else")
     damaged = project / "mlruns" / "pending" / "0123456789"
     damaged.mkdir()
-    for content in (b"", b"{\n", b'{"kind": "begin"}\n'):
+    (project / "mlruns" / "pending" / "a file").write_text("")
+    for content in (b"", b"{\n", b'{"kind": "begin"}\n', b"\x00\xff\n[]\n"):
         (damaged / "journal.jsonl").write_bytes(content)
         assert sync(configured().tracking) == 2
         said = capsys.readouterr().out

@@ -26,7 +26,6 @@ from tests.func.tracked import (
     journals,
     only_run,
     runs,
-    sync_killed,
 )
 from tests.func.tracking_server import door
 
@@ -228,7 +227,10 @@ def test_a_kill_after_any_call_to_the_registry_and_another_sync_decide_once(
     for at in range(calls.index("get_registered_model"), len(calls) + 1):
         shutil.rmtree(project / "mlruns")
         shutil.copytree(project / "kept", project / "mlruns")
-        assert sync_killed(monkeypatch, at)
+        with monkeypatch.context() as patch:
+            failing_store(patch, at, KilledError())
+            with pytest.raises(KilledError):
+                sync(params.tracking)
         assert sync(params.tracking) == 0
         assert_dethroned(project)
 

@@ -21,7 +21,6 @@ from quickspine.tracking.delivery import deliver
 from quickspine.tracking.journal import claim
 from quickspine.tracking.mlflow_setup import quiet
 from quickspine.tracking.store import Store, open_store
-from quickspine.tracking.sync import sync
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 PRELUDE = f"""
@@ -230,14 +229,3 @@ def failing_store(patch: pytest.MonkeyPatch, at: int, error: BaseException) -> l
 
     patch.setattr("quickspine.tracking.delivery.open_store", opened)
     return calls
-
-
-def sync_killed(monkeypatch: pytest.MonkeyPatch, at: int) -> bool:
-    """Sync, killed after the n-th call to the store; False where it makes fewer calls."""
-    with monkeypatch.context() as patch:
-        failing_store(patch, at, KilledError())
-        try:
-            sync(configured().tracking)
-        except KilledError:
-            return True
-    return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import http.server
 import os
 import signal
@@ -14,6 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 START_S = 120.0
 
@@ -74,15 +75,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _pass_on(self, body: bytes) -> tuple[int, str, bytes]:
         if self.server.behind is None:
             return 500, "text/plain", b"nobody behind"
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=60)
-        try:
-            headers = {k: v for k, v in self.headers.items() if k != "Transfer-Encoding"}
-            headers["Host"] = f"127.0.0.1:{self.server.behind}"
-            connection.request(self.command, self.path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.headers.get("Content-Type", ""), answer.read()
-        finally:
-            connection.close()
+        place = f"127.0.0.1:{self.server.behind}"
+        headers = {k: v for k, v in self.headers.items() if k != "Transfer-Encoding"}
+        reply = httpx.request(
+            self.command,
+            f"http://{place}{self.path}",
+            content=body,
+            headers={**headers, "Host": place},
+            timeout=60,
+            trust_env=False,
+        )
+        return reply.status_code, reply.headers.get("Content-Type", ""), reply.content
 
     def _answer(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
@@ -137,11 +140,8 @@ def mlflow_server(folder: Path) -> Iterator[int]:
 
 
 def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == http.client.OK
-    except OSError:
+        asked = httpx.get(f"http://127.0.0.1:{port}/health", timeout=5, trust_env=False)
+    except httpx.HTTPError:
         return False
-    finally:
-        connection.close()
+    return asked.is_success

@@ -43,15 +43,10 @@ class Decision:
 
 
 def choose(candidates: Sequence[Candidate]) -> Candidate:
-    """Choose the candidate that is put forward.
+    """Choose the candidate that is put forward, of at least one.
 
     The highest validation accuracy; of equal ones the lowest validation loss, then the first name.
-
-    Raises:
-        ValueError: if there is none.
     """
-    if not candidates:
-        raise ValueError("candidates must not be empty.")
     return min(candidates, key=lambda each: (-each.accuracy, each.loss, each.name))
 
 
@@ -76,16 +71,8 @@ def decide(candidate: float, champion: float | None, drawings: int) -> Decision:
     Args:
         candidate: its validation accuracy, a share.
         champion: the champion's; None where there is no champion.
-        drawings: validation images.
-
-    Raises:
-        ValueError: if an accuracy is no share, or there is no image.
+        drawings: validation images, at least one.
     """
-    for accuracy in (candidate, champion):
-        if accuracy is not None and not 0 <= accuracy <= 1:
-            raise ValueError(f"accuracies must be shares from 0 to 1. Received: {accuracy}")
-    if drawings < 1:
-        raise ValueError(f"drawings must be at least 1. Received: {drawings}")
     counted = f"{drawings} validation images"
     if champion is None:
         return Decision(

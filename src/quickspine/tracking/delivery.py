@@ -267,14 +267,11 @@ class _Delivery:
             self._store.client.log_batch(run_id, metrics=chunk, synchronous=True)
 
     def _deliver_tags(self, entries: Sequence[Entry]) -> None:
-        values = {key: value for entry in entries for key, value in entry["values"].items()}
-        self._log_tags(self.outcome.run_id, values)
-
-    def _log_tags(self, run_id: str | None, values: Entry) -> None:
         from mlflow.entities import RunTag
 
+        values = {key: value for entry in entries for key, value in entry["values"].items()}
         tags = [RunTag(key, value) for key, value in values.items()]
-        self._store.client.log_batch(run_id, tags=tags, synchronous=True)
+        self._store.client.log_batch(self.outcome.run_id, tags=tags, synchronous=True)
 
     def _deliver_artifact(self, entries: Sequence[Entry]) -> None:
         client = self._store.client
@@ -327,7 +324,7 @@ class _Delivery:
             if training_id == own_id:
                 continue
             self._log_metrics(training_id, [(entry, model_id)])
-            self._log_tags(training_id, {**entry["tags"], PARENT_TAG: own_id})
+            client.set_tag(training_id, PARENT_TAG, own_id, synchronous=True)
             if model_id is not None and model_id not in known:
                 client.log_inputs(own_id, models=[LoggedModelInput(model_id)])
 

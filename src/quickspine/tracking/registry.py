@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +104,8 @@ def _register(
 
 def _registered(client: Any, name: str) -> dict[str, str]:
     """The aliases of the registered model, which is created where it is missing."""
-    try:
-        model = client.get_registered_model(name)
-    except Exception as error:
-        if _code(error) != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        model = client.create_registered_model(name, description=DESCRIPTION)
+    model = _found(client.get_registered_model, name)
+    model = model or client.create_registered_model(name, description=DESCRIPTION)
     return {alias: str(version) for alias, version in model.aliases.items()}
 
 
@@ -152,28 +148,29 @@ def _compare(client: Any, candidate: Entry, champion: str | None) -> Decision:
     if champion is None:
         return decide(accuracy, None, drawings)
     noted = client.get_model_version(candidate["name"], champion).tags.get("validation_accuracy")
-    try:
-        return decide(accuracy, float(noted), drawings)
-    except (TypeError, ValueError):  # a version of the user's own, made champion by hand
-        reason = f"the champion, version {champion}, has no tag validation_accuracy to compare with"
-        return Decision(CHALLENGER, reason)
+    with contextlib.suppress(TypeError, ValueError):
+        if 0 <= float(noted) <= 1:
+            return decide(accuracy, float(noted), drawings)
+    # A version of the user's own, made champion by hand.
+    reason = f"the champion, version {champion}, has no tag validation_accuracy to compare with"
+    return Decision(CHALLENGER, reason)
 
 
 def _exists(client: Any, source: str) -> bool:
     """Whether a version's logged model is there; True for sources that are none."""
     if not str(source).startswith(MODELS):
         return True
+    return _found(client.get_logged_model, str(source).removeprefix(MODELS)) is not None
+
+
+def _found(get: Callable[[str], Any], name: str) -> Any:
+    """What `get` finds under a name; None where there is nothing."""
     try:
-        client.get_logged_model(str(source).removeprefix(MODELS))
+        return get(name)
     except Exception as error:
-        if _code(error) != "RESOURCE_DOES_NOT_EXIST":
+        if getattr(error, "error_code", None) != "RESOURCE_DOES_NOT_EXIST":
             raise
-        return False
-    return True
-
-
-def _code(error: Exception) -> str | None:
-    return getattr(error, "error_code", None)
+    return None
 
 
 @contextlib.contextmanager

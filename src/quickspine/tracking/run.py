@@ -41,7 +41,6 @@ def tracked_run(
     dataset: Mapping[str, Any] | None = None,
     synthetic: bool | None = None,
     tags: Mapping[str, Any] | None = None,
-    root: Path | None = None,
 ) -> Iterator[TrackedRun]:
     """Track the block as one run, named after stage, head and seed.
 
@@ -59,12 +58,11 @@ def tracked_run(
         dataset: facts about the data set to show with it, such as counts.
         synthetic: whether the images were made by a program.
         tags: further ones; None values are left out.
-        root: the project; `project_root()` where None.
 
     Yields:
         The run; with `tracking.enabled: false`, one that does nothing.
     """
-    run = TrackedRun(params.tracking, root)
+    run = TrackedRun(params.tracking)
     if not params.tracking.enabled:
         yield run
         return
@@ -102,10 +100,10 @@ class TrackedRun:
     second one, where something is still to be delivered.
     """
 
-    def __init__(self, tracking: Tracking, root: Path | None = None) -> None:
+    def __init__(self, tracking: Tracking) -> None:
         self._tracking = tracking
-        self._root = (root or project_root()).resolve()
-        self._uri = store_uri(tracking, root)
+        self._root = project_root().resolve()
+        self._uri = store_uri(tracking)
         self._journal: Journal | None = None
         self._relay: Relay | None = None
         self._outcome: dict[str, Any] = {}
@@ -114,19 +112,9 @@ class TrackedRun:
         self._has_warned = False
 
     @property
-    def tracked(self) -> bool:
-        """Whether what is logged now is kept."""
-        return self._journal is not None
-
-    @property
     def run_id(self) -> str | None:
         """MLflow's id of the run, after its end; None before, and where it is not recorded."""
         return self._outcome.get("run_id")
-
-    @property
-    def model_id(self) -> str | None:
-        """MLflow's id of the logged model, after the end: `models:/<id>` loads it."""
-        return self._outcome.get("model_id")
 
     def start(self, name: str, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Begin the journal, and the process that delivers it."""
@@ -204,12 +192,7 @@ class TrackedRun:
 
         self._put("keep the model", "model", entry)
 
-    def attach(
-        self,
-        model_digest: str,
-        metrics: Mapping[str, float],
-        tags: Mapping[str, Any] | None = None,
-    ) -> None:
+    def attach(self, model_digest: str, metrics: Mapping[str, float]) -> None:
         """Log metrics to the trainings, and to the logged models, of one `model.keras`.
 
         Trainings are found by content, their tag `model_digest`, never by an id kept in a file: a
@@ -219,15 +202,10 @@ class TrackedRun:
         Args:
             model_digest: hex sha256 of the `model.keras`.
             metrics: such as `{"test_accuracy": 0.93}`.
-            tags: set on the same runs.
         """
-
-        def entry(_: Journal) -> Entry:
-            values = {name: float(value) for name, value in metrics.items()}
-            tagged = {"model_digest": model_digest, "tags": _texts(tags or {})}
-            return {"values": values, "step": 0, **tagged}
-
-        self._put("keep test metrics", "attach", entry)
+        values = {name: float(value) for name, value in metrics.items()}
+        entry = {"values": values, "step": 0, "model_digest": model_digest}
+        self._put("keep test metrics", "attach", lambda _: entry)
 
     def propose(
         self, candidates: Sequence[Candidate], *, source: str, data_digest: str, drawings: int

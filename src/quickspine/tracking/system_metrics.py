@@ -15,29 +15,26 @@ class SystemMetrics:
         """Prepare; `every_s`: seconds between two samples, None for no samples."""
         self._uri, self._every_s = uri, every_s
         self._monitor: Any = None
-        self._run_id: str | None = None
 
     def keep_on(self, run_id: str | None) -> None:
         """Take samples for this run; begin again where a fault ended the thread."""
         if self._every_s is None or run_id is None:
             return
-        thread = self._monitor._process if self._monitor is not None else None
-        if thread is not None and thread.is_alive() and run_id == self._run_id:
+        thread = getattr(self._monitor, "_process", None)
+        if thread is not None and thread.is_alive() and self._monitor._run_id == run_id:
             return
-        is_resumed = self._monitor is not None
         self.stop()
-        self._run_id = run_id
         self._monitor = _primed_monitor()(
             run_id,
             sampling_interval=self._every_s,
             tracking_uri=self._uri,
-            resume_logging=is_resumed,
+            resume_logging=self._monitor is not None,
         )
         self._monitor.start()
 
     def stop(self) -> None:
         """Take no more samples; a store that does not answer is not waited for."""
-        if self._monitor is not None and self._monitor._process is not None:
+        if getattr(self._monitor, "_process", None) is not None:
             self._monitor._shutdown_event.set()
             self._monitor._process.join(LAST_S)
 

@@ -18,7 +18,8 @@ from quickspine.errors import InputError
 from quickspine.files import STATE
 from quickspine.params import Tracking, load
 from quickspine.params.paths import project_root
-from quickspine.tracking.mlflow_setup import DEFAULTS, masked, quiet
+from quickspine.signals import held_back, stop_by_exception
+from quickspine.tracking.mlflow_setup import DEFAULTS, brief, masked, quiet
 from quickspine.tracking.store import FOLDER, open_store, store_uri
 
 HOST = "127.0.0.1"
@@ -34,8 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=_port, default=5000, help="default: 5000")
     parser.add_argument("--params", default="params.yaml", help="default: params.yaml")
     args = parser.parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+    stop_by_exception()
     try:
         _show(load(args.params).tracking, args.port)
     except InputError as error:
@@ -91,9 +91,8 @@ def _open(tracking: Tracking, uri: str) -> str | None:
     except LookupError:
         return None  # the pages can restore it
     except Exception as error:
-        reason = masked(" ".join(str(error).split()), uri)[:300]
         raise InputError(
-            f"tracking.uri: {masked(uri)} cannot be opened ({type(error).__name__}: {reason}); "
+            f"tracking.uri: {masked(uri)} cannot be opened ({brief(error, uri)}); "
             "mend it, or name another store"
         ) from None
 
@@ -130,17 +129,12 @@ def _server(uri: str, port: int) -> Iterator[subprocess.Popen[Any]]:
     try:
         yield server
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        _end(server)
-
-
-def _end(server: subprocess.Popen[Any]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(STOP_S)
+        with held_back():
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(server.pid, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    server.wait(STOP_S)
 
 
 def _wait_for_answer(server: subprocess.Popen[Any], port: int) -> None:
@@ -158,10 +152,6 @@ def _died(server: subprocess.Popen[Any]) -> None:
     lines = LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-10:]
     said = "\n  ".join(["", *map(masked, lines)])
     raise SystemExit(f"ui: MLflow's server ended with {server.returncode}; {LOG} ends:{said}")
-
-
-def _stop(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

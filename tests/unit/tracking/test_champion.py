@@ -48,30 +48,6 @@ def test_it_moves_for_more_than_one_standard_error_and_for_nothing_less(
 
 
 @given(st.floats(0, 1), N)
-def test_it_never_moves_on_a_tie(accuracy: float, n: int) -> None:
-    assert decide(accuracy, accuracy, n).alias == CHALLENGER
-
-
-@given(st.floats(0, 1), st.floats(0, 1), N)
-def test_it_never_moves_to_a_worse_one(one: float, other: float, n: int) -> None:
-    assert decide(min(one, other), max(one, other), n).alias == CHALLENGER
-
-
-@given(measured(), st.integers(1, 1000))
-def test_more_drawings_never_take_a_move_back(case: tuple[float, float, int], more: int) -> None:
-    candidate, champion, n = case
-    assert margin(candidate, champion, n + more) <= margin(candidate, champion, n)
-    if decide(candidate, champion, n).alias == CHAMPION:
-        assert decide(candidate, champion, n + more).alias == CHAMPION
-
-
-@given(measured())
-def test_two_never_dethrone_each_other(case: tuple[float, float, int]) -> None:
-    one, other, n = case
-    assert CHALLENGER in (decide(one, other, n).alias, decide(other, one, n).alias)
-
-
-@given(st.floats(0, 1), N)
 def test_the_first_is_champion(accuracy: float, n: int) -> None:
     decision = decide(accuracy, None, n)
     assert decision.alias == CHAMPION
@@ -89,15 +65,6 @@ def test_a_worked_example() -> None:
         "of the difference, 2.01 points, on 400 validation images"
     )
     assert "+2.00 points, not more than one standard error" in decide(0.92, 0.9, 400).reason
-
-
-@pytest.mark.parametrize(
-    ("candidate", "champion", "n"),
-    [(1.1, 0.5, 10), (0.5, -0.1, 10), (float("nan"), 0.5, 10), (0.5, float("nan"), 10), (1, 1, 0)],
-)
-def test_what_is_no_share_of_drawings_is_refused(candidate: float, champion: float, n: int) -> None:
-    with pytest.raises(ValueError, match="Received"):
-        decide(candidate, champion, n)
 
 
 def candidate(**changes: object) -> Candidate:
@@ -120,8 +87,6 @@ def test_the_best_on_validation_is_chosen_then_by_loss_then_by_name() -> None:
     assert choose([candidate(), lower]) is lower
     first = candidate()
     assert choose([candidate(seed=2), candidate(head="spinal"), first]) is first
-    with pytest.raises(ValueError, match="empty"):
-        choose([])
 
 
 @given(st.text(min_size=1, max_size=200))
