@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +21,6 @@ from benchmarks.measure import (
     table,
 )
 from quickspine.params import Params
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_each_round_begins_with_the_next_contestant_and_a_failing_one_is_left_out() -> None:
@@ -116,13 +112,3 @@ def test_the_keras_peer_trains_the_same_network(params: Params) -> None:
     train = params.train.model_copy(update={"width": 1.0})
     ours = classifier.build(train, "spinal", classes=24, seed=1, shape=(28, 28, 1), tuned=False)
     assert peer["network"]().count_params() == ours.count_params()
-
-
-def test_help_is_quick_and_starts_nothing_heavy() -> None:
-    code = (
-        "import sys; from benchmarks import __main__; "
-        "print({'tensorflow', 'mlflow', 'keras'} & set(sys.modules))"
-    )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"

@@ -333,30 +333,22 @@ def test_nobody_listening_does_not_stop_the_work(project: Path, where: str) -> N
     [(signal.SIGTERM, "pydantic"), (signal.SIGINT, "filelock"), (signal.SIGHUP, "ruamel")],
 )
 def test_a_stage_stopped_while_it_starts_is_quiet(
-    project: Path, number: signal.Signals, module: str
+    project: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, module: str
 ) -> None:
     """The signal comes while one of the first imports goes on: nothing is begun, nothing said."""
     (project / "first" / module).mkdir(parents=True)
     strike = f"import os, time; os.kill(os.getpid(), {int(number)}); time.sleep(60)"
     (project / "first" / module / "__init__.py").write_text(strike)
     path = os.pathsep.join(map(str, (project / "first", ROOT, ROOT / "src")))
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.preprocess"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": path},
-    )
+    monkeypatch.setenv("PYTHONPATH", path)
+    done = python("-m", "pipeline.preprocess")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
 
 
 @pytest.mark.parametrize("folder", ["data", ".quickspine"])
 def test_a_file_where_a_folder_belongs_is_named(project: Path, folder: str) -> None:
     (project / folder).write_text("a file")
-    done = subprocess.run(
-        [sys.executable, "-c", SLOW], capture_output=True, text=True, check=False, timeout=60
-    )
+    done = python("-c", SLOW)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert f": {folder}" in done.stderr

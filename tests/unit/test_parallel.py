@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quickspine import parallel
-from quickspine.parallel import GivenUpError, Stop, by_processes, by_threads, go_on
+from quickspine.parallel import Stop, by_processes, by_threads, go_on
 from tests.spawned import spawned
 
 Several = Callable[..., Any]
@@ -99,15 +99,3 @@ def test_a_killed_process_is_a_want_of_memory() -> None:
     with pytest.raises(MemoryError, match="a worker process was killed"):
         list(by_processes(dying, range(5), 2))
     assert not spawned(psutil.Process())
-
-
-def test_going_on() -> None:
-    stop = threading.Event()
-    go_on(stop)
-    stop.set()
-    with pytest.raises(GivenUpError):
-        go_on(stop)
-
-
-def test_cores_are_at_least_one() -> None:
-    assert 1 <= parallel.cores() <= parallel.MAX_WORKERS

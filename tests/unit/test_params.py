@@ -86,9 +86,6 @@ def at(values: dict[str, Any], keys: Keys) -> Any:
     return values
 
 
-LEAVES = [path for path in PATHS if not isinstance(at(VALUES, path), dict)]
-
-
 def with_yaml(key: str, value: str) -> str:
     """The project's params, as JSON, with the YAML `value` at a dotted key."""
     *sections, last = key.split(".")

@@ -33,36 +33,25 @@ def free(monkeypatch: pytest.MonkeyPatch, size: int) -> list[Path]:
     return asked
 
 
-def test_what_fits_with_the_reserve_passes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    free(monkeypatch, 1000 + space.RESERVE)
-    need_space(tmp_path, 1000, "ask for less")
-    need_space(tmp_path, -5, "ask for less")
-    with pytest.raises(NoSpaceError):
-        need_space(tmp_path, 1001, "ask for less")
-
-
-def test_the_message_names_place_sizes_and_remedies(
+def test_what_fits_with_the_reserve_passes_and_the_rest_is_named_with_sizes_and_remedies(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked = free(monkeypatch, 2_500_000)
+    asked = free(monkeypatch, 2_500_000 + space.RESERVE)
+    monkeypatch.chdir(tmp_path)
+    for needed in (2_500_000, -5):
+        need_space(tmp_path, needed, "ask for less")
+    with pytest.raises(NoSpaceError):
+        need_space(tmp_path, 2_500_001, "ask for less")
     with pytest.raises(NoSpaceError) as got:
         need_space(tmp_path / "a" / "b", 3_912_000_000, "ask for fewer drawings")
     assert str(got.value) == (
-        f"{tmp_path}/a/b: 3.9 GB are needed and 2.5 MB are free in {tmp_path}; make room, or "
+        f"{tmp_path}/a/b: 3.9 GB are needed and 10.5 MB are free in {tmp_path}; make room, or "
         "ask for fewer drawings"
     )
-    assert asked == [tmp_path]
-
-
-def test_a_relative_place_that_is_not_there_is_on_the_disk_of_its_parents(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    asked = free(monkeypatch, 10**9)
-    need_space(Path("data/raw"), 1, "")
+    need_space(Path("data/raw"), 1, "")  # on the disk of its parents, until it is there
     Path("data").mkdir()
     need_space(Path("data/raw"), 1, "")
-    assert [folder.resolve() for folder in asked] == [tmp_path, tmp_path / "data"]
+    assert [folder.resolve() for folder in asked] == [tmp_path] * 5 + [tmp_path / "data"]
 
 
 def by_tensorflow(place: Path) -> None:
