@@ -75,7 +75,6 @@ def fetch(data: Data, place: Path) -> dict[str, Any]:
     source = cast(Source, importlib.import_module(f"quickspine.sources.{data.source}"))
     with whole_folder(place) as folder:
         found = source.fetch(data, folder)
-        entries = [asdict(entry) for entry in found.entries]
         manifest = {
             "source": data.name,
             "synthetic": source.SYNTHETIC,
@@ -84,8 +83,8 @@ def fetch(data: Data, place: Path) -> dict[str, Any]:
             "shape": list(found.shape),
             "encoding": found.encoding,
             "categories": [
-                {key: value for key, value in entry.items() if value is not None}
-                for entry in entries
+                {key: value for key, value in asdict(entry).items() if value is not None}
+                for entry in found.entries
             ],
         }
         write_json(folder / "manifest.json", manifest)

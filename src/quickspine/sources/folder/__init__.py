@@ -93,13 +93,15 @@ def fetch(data: Data, folder: Path) -> Collection:
         warnings.filterwarnings("ignore", module=r"PIL\.")
         reader = _read(tree.root, paths, decode if data.image_size is None else check, bar)
         with closing(reader):
-            stored = reader if first else _without_warnings(reader, damaged)
+            stored = _rows(reader, shape, first) if first else _files(reader, damaged)
             for number, (name, of) in enumerate(taken.items()):
                 rows = {split: len(some) for split, some in of.items()}
-                stem = folder / f"{number:05d}"
-                written = _write(islice(stored, sum(rows.values())), stem, shape, first)
+                place = folder / f"{number:05d}.{'npy' if first else 'zip'}"
+                with Rows(place, math.prod(shape)) if first else Pictures(place) as file:
+                    for image in islice(stored, sum(rows.values())):
+                        file.append(image)
                 own = None if "" in rows else rows
-                entries.append(entry(name, written, tree.path(splits[0], name), own))
+                entries.append(entry(name, file, tree.path(splits[0], name), own))
     print_corrupt(damaged)
     attribution = f"not stated (the user's own folder {source})"
     encoding: Encoding = "raw" if first else "pictures"
@@ -133,33 +135,24 @@ def _read(
         raise InputError("\n  ".join([first, *broken]))
 
 
-def _without_warnings(files: Iterator[Image], damaged: list[str]) -> Iterator[Image]:
-    """Yield the files; those that libjpeg warns of as PNG, and append their names to `damaged`."""
-    while block := list(islice(files, TOGETHER)):
+def _rows(images: Iterator[Image], shape: tuple[int, int, int], first: str) -> Iterator[Any]:
+    """Yield images as rows of pixels, all of the shape of the image `first`."""
+    for path, pixels in images:
+        if pixels.shape != shape:
+            raise InputError(
+                f"data.folder: {first!r} is {_describe(shape)}, {path!r} is "
+                f"{_describe(pixels.shape)}; set data.image_size to the pixels a side that "
+                "all are to have"
+            )
+        yield pixels.reshape(1, -1)
+
+
+def _files(images: Iterator[Image], damaged: list[str]) -> Iterator[Any]:
+    """Yield files; those that libjpeg warns of as PNG, and append their names to `damaged`."""
+    while block := list(islice(images, TOGETHER)):
         contents, found = reencode_corrupt([content for _, content in block])
         damaged += [f"{block[index][0]!r}: {text}" for index, text in found.items()]
-        yield from ((path, content) for (path, _), content in zip(block, contents, strict=True))
-
-
-def _write(
-    images: Iterator[Image], stem: Path, shape: tuple[int, int, int], first: str
-) -> Rows | Pictures:
-    """Write the file of a category: pixels, all of the shape of the image `first`; or files."""
-    if not first:
-        with Pictures(stem.with_suffix(".zip")) as pictures:
-            for _, file in images:
-                pictures.append(file)
-        return pictures
-    with Rows(stem.with_suffix(".npy"), math.prod(shape)) as rows:
-        for path, pixels in images:
-            if pixels.shape != shape:
-                raise InputError(
-                    f"data.folder: {first!r} is {_describe(shape)}, {path!r} is "
-                    f"{_describe(pixels.shape)}; set data.image_size to the pixels a side that "
-                    "all are to have"
-                )
-            rows.append(pixels.reshape(1, -1))
-    return rows
+        yield from contents
 
 
 def _first_shape(root: Path, paths: list[str]) -> tuple[tuple[int, int, int], str]:
