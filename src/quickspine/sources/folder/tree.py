@@ -186,23 +186,22 @@ def _find_splits(tree: Tree, folders: list[str]) -> dict[str, str]:
             )
         if split is not None:
             found[split] = name
-    only_splits = found and len(found) == len(folders)
-    listed = ", ".join(map(shown, found.values()))
+    listed, problem = ", ".join(map(shown, found.values())), ""
     if "train" not in found or len(found) == 1:
-        if only_splits:
-            lacks = "test" if "train" in found else "train"
-            raise InputError(
-                f"data.folder: holds {listed} and no {lacks} folder; add it, or name a folder that "
-                "holds one folder a class"
-            )
-        return {}
-    if not tree.scan(found["train"])[0]:
-        if only_splits:
-            raise InputError(
-                f"data.folder: {listed} are named as splits, but {shown(found['train'])} holds no "
-                "folders, one a class; sort its images into such"
-            )
-        return {}  # images of trains, and of tests
+        lacks = "test" if "train" in found else "train"
+        problem = (
+            f"holds {listed} and no {lacks} folder; add it, or name a folder that holds one "
+            "folder a class"
+        )
+    elif not tree.scan(found["train"])[0]:
+        problem = (
+            f"{listed} are named as splits, but {shown(found['train'])} holds no folders, one a "
+            "class; sort its images into such"
+        )
+    if problem and found and len(found) == len(folders):
+        raise InputError(f"data.folder: {problem}")
+    if problem:
+        return {}  # classes, such as images of trains, and of tests
     if "test" not in found:  # the only part held out is the test split
         found["test"] = found.pop("validation")
     return {split: found[split] for split in SPLITS if split in found}
@@ -234,10 +233,9 @@ def _no_classes(place: str, files: list[str]) -> InputError:
 
 def _unlabelled(tree: Tree, split: str, why: str) -> InputError:
     folder, train = tree.splits[split], tree.splits["train"]
-    others = len(tree.splits) > 2
-    instead = "another held-out split is used then" if others else f"set data.folder to its {train}"
-    if not others:
-        instead += ", which is then split by content"
+    instead = f"set data.folder to its {train}, which is then split by content"
+    if len(tree.splits) > 2:
+        instead = "another held-out split is used then"
     return InputError(
         f"data.folder: {shown(folder)} has no labels ({why}), so nothing can be measured on it; "
         f"sort it into the classes of {train}, or move it elsewhere: {instead}"
