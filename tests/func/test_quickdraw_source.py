@@ -79,12 +79,15 @@ def test_a_folder_of_files_as_downloads_name_them(root: Path, rename: object) ->
     refused(ask(root), "cat:", "2 drawings")
 
 
-def test_a_folder_refuses_what_will_not_do_all_at_once(root: Path) -> None:
+@pytest.mark.parametrize("form", ["folder", "web"])
+def test_what_will_not_do_is_named_all_at_once(root: Path, form: str) -> None:
     put(cat(root).with_name("dog.npy"), google_file(drawings("dog", 5)))
     put(cat(root).with_name("key.npy"), google_file(drawings("key", 9)))
-    absent = str(cat(root).with_name("tree.npy"))
-    data = ask(root, ("cat", "dog", "key", "tree"))
-    text = refused(data, "3 of 4", "dog:", "key:", "tree:", absent, "no such file")
+    with MirrorServer(root) as server:
+        place, absent = (server.url, "HTTP 404") if form == "web" else (root, "no such file")
+        data = ask(place, ("cat", "dog", "key", "tree"))
+        text = refused(data, "3 of 4", "dog:", "key:", f"tree: {place}/{LAYOUT}/tree.npy: {absent}")
+        assert len(server.asked("tree.npy")) <= 3  # no retries
     assert "5 drawings, 60 asked for; lower data.drawings_per_category to 5, or set" in text
     assert "data.drawings_per_category: 5 would do for all of them" in text
     assert "cat:" not in text
@@ -140,14 +143,6 @@ def test_fewer_may_be_allowed_but_not_none(root: Path, form: str) -> None:
         put(cat(root), google_file(drawings("cat", 0)))
         for allow in (True, False):
             refused(ask(place, allow_fewer=allow), "cat:", "no drawings; take it out")
-
-
-def test_missing_categories_are_named_together(root: Path) -> None:
-    with MirrorServer(root) as server:
-        names = ("dog", "cat", "key", "t-shirt")
-        text = refused(ask(server.url, names), "2 of 4", "dog:", "key:", "HTTP 404")
-        assert f"{server.url}/{LAYOUT}/dog.npy" in text
-        assert len(server.asked("dog.npy")) <= 3  # no retries
 
 
 class Trap:

@@ -20,7 +20,7 @@ Strokes = list[NDArray[np.float64]]  # each [points, 2]: x to the right, y downw
 Coordinates = list[Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]]
 
 LARGEST = 255.0  # units of a simplified drawing's longer side
-FIRST = 1 << 14  # bytes asked for before it is known how long lines are
+FIRST = 1 << 16  # bytes asked for at first: about a hundred drawings
 MOST = 1 << 20  # bytes asked for at once
 LONGEST = 1 << 24  # bytes of a line: far more than any drawing has
 
