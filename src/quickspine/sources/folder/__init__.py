@@ -11,17 +11,19 @@ import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from quickspine.errors import InputError
 from quickspine.parallel import by_threads
 from quickspine.params import Data
 from quickspine.params.errors import MAX_SHOWN, shown
-from quickspine.sources import Collection, Encoding
+from quickspine.sources import Collection
 from quickspine.sources.folder.tree import MAX_NAME, SPLIT_NAMES, Tree, check_classes, read_tree
 from quickspine.sources.image_file import (
     MAX_BYTES,
@@ -77,35 +79,33 @@ def fetch(data: Data, folder: Path) -> Collection:
         for name, of in images.items()
     }
     paths = [path for of in taken.values() for some in of.values() for path in some]
-    if data.image_size is None:
-        shape, first = _first_shape(tree.root, paths)
-        need = math.prod(shape) * len(paths)
-    else:
-        shape, first = (data.image_size, data.image_size, 3), ""
-        need = sum(_size(tree.root / path) + _ZIP_ENTRY for path in paths)
-    need_space(
-        folder.parent, need, "lower data.drawings_per_category, or ask for fewer data.categories"
-    )
-    entries, damaged = [], list[str]()
+    raw, damaged, entries = data.image_size is None, list[str](), []
     bar = tqdm(total=len(paths), desc="fetch", unit=" images", mininterval=0.5, disable=None)
     with warnings.catch_warnings(), bar:
         # Pillow's, of odd EXIF and such: what is wrong with a file is printed once, by its name.
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        reader = _read(tree.root, paths, decode if data.image_size is None else check, bar)
-        with closing(reader):
-            stored = _rows(reader, shape, first) if first else _files(reader, damaged)
+        with closing(_read(tree.root, paths, decode if raw else check, bar)) as reader:
+            if data.image_size is None:
+                first = next(reader)  # raises where an image cannot be used
+                shape = _check_side(*first)
+                need, stored = math.prod(shape) * len(paths), _rows(first, reader)
+            else:
+                shape = (data.image_size, data.image_size, 3)
+                need = sum(_size(tree.root / path) + _ZIP_ENTRY for path in paths)
+                stored = _files(reader, damaged)
+            remedy = "lower data.drawings_per_category, or ask for fewer data.categories"
+            need_space(folder.parent, need, remedy)
             for number, (name, of) in enumerate(taken.items()):
                 rows = {split: len(some) for split, some in of.items()}
-                place = folder / f"{number:05d}.{'npy' if first else 'zip'}"
-                with Rows(place, math.prod(shape)) if first else Pictures(place) as file:
+                place = folder / f"{number:05d}.{'npy' if raw else 'zip'}"
+                with Rows(place, math.prod(shape)) if raw else Pictures(place) as file:
                     for image in islice(stored, sum(rows.values())):
                         file.append(image)
                 own = None if "" in rows else rows
                 entries.append(entry(name, file, tree.path(splits[0], name), own))
     print_corrupt(damaged)
     attribution = f"not stated (the user's own folder {source})"
-    encoding: Encoding = "raw" if first else "pictures"
-    return Collection(entries, shape, encoding, LICENCE, attribution)
+    return Collection(entries, shape, "raw" if raw else "pictures", LICENCE, attribution)
 
 
 def _read(
@@ -135,12 +135,12 @@ def _read(
         raise InputError("\n  ".join([first, *broken]))
 
 
-def _rows(images: Iterator[Image], shape: tuple[int, int, int], first: str) -> Iterator[Any]:
-    """Yield images as rows of pixels, all of the shape of the image `first`."""
-    for path, pixels in images:
-        if pixels.shape != shape:
+def _rows(first: Image, others: Iterator[Image]) -> Iterator[Any]:
+    """Yield images as rows of pixels, all of the shape of the first one."""
+    for path, pixels in chain([first], others):
+        if pixels.shape != first[1].shape:
             raise InputError(
-                f"data.folder: {first!r} is {_describe(shape)}, {path!r} is "
+                f"data.folder: {first[0]!r} is {_describe(first[1].shape)}, {path!r} is "
                 f"{_describe(pixels.shape)}; set data.image_size to the pixels a side that "
                 "all are to have"
             )
@@ -155,20 +155,15 @@ def _files(images: Iterator[Image], damaged: list[str]) -> Iterator[Any]:
         yield from contents
 
 
-def _first_shape(root: Path, paths: list[str]) -> tuple[tuple[int, int, int], str]:
-    """Return height, width and channels of the first image that can be read, and its path."""
-    for path in paths:
-        try:
-            height, width, channels = decode(_content(root / path)).shape
-        except ImageError:  # named when all are read
-            continue
-        if max(height, width) > MAX_SIDE:
-            raise InputError(
-                f"data.folder: {path!r} is {_describe((height, width, channels))}, too large "
-                f"to be kept raw (at most {MAX_SIDE} a side); set data.image_size"
-            )
-        return (height, width, channels), path
-    return (0, 0, 0), paths[0]
+def _check_side(path: str, pixels: NDArray[np.uint8]) -> tuple[int, int, int]:
+    """Return height, width and channels of an image to be kept raw."""
+    height, width, channels = pixels.shape
+    if max(height, width) > MAX_SIDE:
+        raise InputError(
+            f"data.folder: {path!r} is {_describe(pixels.shape)}, too large "
+            f"to be kept raw (at most {MAX_SIDE} a side); set data.image_size"
+        )
+    return height, width, channels
 
 
 def _describe(shape: tuple[int, ...]) -> str:
