@@ -106,7 +106,7 @@ def _read_lines(session: Session | FolderSession, url: str) -> Iterator[bytes]:
     """Yield the lines of a file without their ends, empty ones too.
 
     Each request is for as much again as came before, up to `MOST` where the server knows ranges:
-    little more travels than the lines that are taken.
+    so much travels at most beyond the lines that are taken.
     """
     rest, at, known, ranged = b"", 0, Version(), True
     while known.size is None or at < known.size:
