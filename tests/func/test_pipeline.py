@@ -84,7 +84,6 @@ def test_metrics_have_the_keys_of_the_contract(finished: Project) -> None:
 
 
 HEADS = ("spinal", "dense")
-MORE = ("linear", "matched", "progressive")
 
 
 def test_accuracy_is_that_of_the_predictions(finished: Project) -> None:
@@ -151,25 +150,17 @@ print(json.dumps([
 
 
 @pytest.mark.slow
-def test_every_head_goes_through_the_whole_pipeline(copied: Callable[[], Project]) -> None:
+def test_another_head_is_compared_with_the_others(copied: Callable[[], Project]) -> None:
+    """Only its own trainings run; the rest are those of the first run."""
     project = copied()
-    heads = ["dense", "spinal", "linear", "matched", "progressive"]
+    heads = ["dense", "spinal", "progressive"]
     project.set({"heads": heads, "tracking.enabled": False})  # others look at the runs
-    more = [f"{stage}@{head}-1" for stage in ("train", "finetune") for head in MORE]
-    assert sorted(project.repro()) == sorted([*more, "evaluate"])
+    assert sorted(project.repro()) == ["evaluate", "finetune@progressive-1", "train@progressive-1"]
     metrics = project.json("evaluation/metrics.json")
-    for stage in ("train", "finetune"):
-        assert len(metrics["pairs"][stage]) == 10
-        sizes = {
-            head: metrics["models"][f"{stage}-{head}"]["head_parameters"]
-            for head in (*HEADS, *MORE)
-        }
-        assert sizes["linear"] < min(sizes["spinal"], sizes["dense"])
-        assert abs(sizes["matched"] - sizes["spinal"]) < abs(sizes["dense"] - sizes["spinal"])
-    accuracies = [model["accuracy"]["mean"] for model in metrics["models"].values()]
-    assert len(accuracies) == 10
+    assert {len(metrics["pairs"][stage]) for stage in ("train", "finetune")} == {3}
+    assert len(metrics["models"]) == 6
     report = (project.path / "evaluation/report.html").read_text(encoding="utf-8")
-    for head in (*HEADS, *MORE):
+    for head in heads:
         assert f"train-{head}" in report
 
 
