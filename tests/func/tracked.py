@@ -16,7 +16,8 @@ import pytest
 
 from quickspine.files import sha256
 from quickspine.params import Params, Tracking, load
-from quickspine.tracking import project_root, tracked_run
+from quickspine.params.paths import project_root
+from quickspine.tracking import tracked_run
 from quickspine.tracking.delivery import deliver
 from quickspine.tracking.journal import claim
 from quickspine.tracking.mlflow_setup import quiet

@@ -18,10 +18,9 @@ from quickspine.params.networks import (
     Head,
     HeadConfig,
     OptimizerConfig,
-    Schedule,
     Train,
 )
-from quickspine.params.paths import project_root, resolve_path
+from quickspine.params.paths import resolve_path
 from quickspine.params.section import MOST_SUB_LAYERS, Section, Seed, twins
 from quickspine.params.tracking import Tracking
 from quickspine.yaml_file import flatten, read
@@ -40,13 +39,10 @@ __all__ = [
     "OptimizerConfig",
     "Params",
     "Records",
-    "Schedule",
-    "Section",
     "Split",
     "Tracking",
     "Train",
     "load",
-    "project_root",
     "resolve_path",
 ]
 

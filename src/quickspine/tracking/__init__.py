@@ -11,8 +11,7 @@ Example:
         run.log_model(Path("models/train-spinal-1"), input_shape=(28, 28, 1), classes=24)
 """
 
-from quickspine.params.paths import project_root
 from quickspine.tracking.run import TrackedRun, tracked_run
 from quickspine.tracking.store import store_uri
 
-__all__ = ["TrackedRun", "project_root", "store_uri", "tracked_run"]
+__all__ = ["TrackedRun", "store_uri", "tracked_run"]

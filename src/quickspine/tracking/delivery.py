@@ -13,7 +13,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,6 @@ from quickspine.tracking.system_metrics import SystemMetrics
 RUN_TAG = "quickspine_run"  # the journal's id
 PARENT_TAG = "mlflow.parentRunId"  # by this tag MLflow's pages nest runs
 DATASET_DIGEST = 12  # characters shown; MLflow allows 36, our tag has all
-PARAMS_A_CALL = 100  # MLflow's limit
-METRICS_A_CALL = 500  # below MLflow's limit, 1000
 AFTER_THE_END = ("attach", "candidate")  # about other runs: this one is whole before them
 INVALID = frozenset({"INVALID_PARAMETER_VALUE"})
 NO_REGISTRY = INVALID | {"ENDPOINT_NOT_FOUND", "FEATURE_DISABLED"}  # of a server without one
@@ -222,8 +220,7 @@ class _Delivery:
             )
             self.outcome.run_id = run.info.run_id
         params = [Param(key, value) for key, value in entry["params"].items()]
-        for chunk in _chunks(params, PARAMS_A_CALL):
-            client.log_batch(self.outcome.run_id, params=chunk, synchronous=True)
+        client.log_batch(self.outcome.run_id, params=params, synchronous=True)
 
     def _deliver_text(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -263,8 +260,7 @@ class _Delivery:
             for entry, model in entries
             for key, value in entry["values"].items()
         ]
-        for chunk in _chunks(points, METRICS_A_CALL):
-            self._store.client.log_batch(run_id, metrics=chunk, synchronous=True)
+        self._store.client.log_batch(run_id, metrics=points, synchronous=True)
 
     def _deliver_tags(self, entries: Sequence[Entry]) -> None:
         from mlflow.entities import RunTag
@@ -386,8 +382,3 @@ def _model_of(run: Any) -> str | None:
     """The id of the model that a run made, None where there is none yet."""
     models = run.outputs.model_outputs if run.outputs else []
     return str(models[-1].model_id) if models else None
-
-
-def _chunks(values: list[Any], size: int) -> Iterator[list[Any]]:
-    for start in range(0, len(values), size):
-        yield values[start : start + size]

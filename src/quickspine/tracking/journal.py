@@ -116,12 +116,11 @@ class Journal:
             raise
         return kept.relative_to(self.folder).as_posix()
 
-    def close(self) -> bool:
-        """Release the journal; return whether all entries are written."""
+    def close(self) -> None:
+        """Release the journal."""
         with contextlib.suppress(OSError):
             os.fsync(self._handle)
         os.close(self._handle)
-        return not self._unwritten
 
 
 class Claimed:

@@ -203,9 +203,12 @@ class TrackedRun:
             model_digest: hex sha256 of the `model.keras`.
             metrics: such as `{"test_accuracy": 0.93}`.
         """
-        values = {name: float(value) for name, value in metrics.items()}
-        entry = {"values": values, "step": 0, "model_digest": model_digest}
-        self._put("keep test metrics", "attach", lambda _: entry)
+
+        def entry(_: Journal) -> Entry:
+            values = {name: float(value) for name, value in metrics.items()}
+            return {"values": values, "step": 0, "model_digest": model_digest}
+
+        self._put("keep test metrics", "attach", entry)
 
     def propose(
         self, candidates: Sequence[Candidate], *, source: str, data_digest: str, drawings: int

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from quickspine.params import Tracking
-from quickspine.tracking import project_root, store_uri
+from quickspine.params.paths import project_root
+from quickspine.tracking import store_uri
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
 
@@ -61,56 +62,37 @@ def test_runs_go_to_the_nearest_project_or_the_one_that_it_is_a_temporary_copy_o
         assert project_root() == tmp_path / expected
 
 
-def python(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", program, PARAMS], cwd=folder, capture_output=True, text=True
-    )
-
-
-PRINT_HEAVY = """
-print(sorted(m for m in ("mlflow", "tensorflow", "pandas", "psutil") if m in sys.modules))
-"""
-
-
-def test_a_disabled_run_does_nothing(tmp_path: Path) -> None:
-    program = """
-import sys
-from quickspine.params import load
-from quickspine.tracking import store_uri, tracked_run
-
-params = load(sys.argv[1])
-store_uri(params.tracking)
-off = params.tracking.model_copy(update={"enabled": False})
-params = params.model_copy(update={"tracking": off})
-with tracked_run(params, stage="train", head="spinal", seed=1) as run:
-    run.log_epoch(0, {"loss": 1.0})
-    run.log_metrics({"accuracy": 0.5})
-    run.set_tags({"a": "b"})
-    run.log_model("models", input_shape=(28, 28, 1), classes=2)
-    run.log_artifact("models")
-    run.attach("0", {"test_accuracy": 0.5})
-    run.propose([], source="doodles", data_digest="0", drawings=1)
-assert run.run_id is None
-"""
-    done = python(program + PRINT_HEAVY, tmp_path)
-    assert (done.stdout, done.stderr) == ("[]\n", "")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_tracked_run_and_the_help_of_sync_do_not_import_mlflow(tmp_path: Path) -> None:
+def test_no_run_imports_mlflow_and_a_disabled_one_does_nothing(tmp_path: Path) -> None:
     program = """
 import contextlib, sys
+from pathlib import Path
 from quickspine.params import load
 from quickspine.tracking import tracked_run
 from quickspine.tracking.sync import main
 
 params = load(sys.argv[1])
-on = params.tracking.model_copy(update={"uri": "http://127.0.0.1:9/", "system_metrics": True})
-with tracked_run(params.model_copy(update={"tracking": on}), stage="train") as run:
-    run.log_epoch(0, {"loss": 1.0})
+
+def track(**changes):
+    tracking = params.tracking.model_copy(update=changes)
+    changed = params.model_copy(update={"tracking": tracking})
+    with tracked_run(changed, stage="train", head="spinal", seed=1) as run:
+        run.log_epoch(0, {"loss": 1.0})
+        run.set_tags({"a": "b"})
+        if not tracking.enabled:
+            run.log_model("models", input_shape=(28, 28, 1), classes=2)
+            run.log_artifact("models")
+            run.attach("0", {"test_accuracy": 0.5})
+            run.propose([], source="doodles", data_digest="0", drawings=1)
+
+track(enabled=False)
+assert list(Path().iterdir()) == []
+track(uri="http://127.0.0.1:9/", system_metrics=True)
 with contextlib.suppress(SystemExit), contextlib.redirect_stdout(sys.stderr):
     main(["--help"])
+print(sorted(m for m in ("mlflow", "tensorflow", "pandas", "psutil") if m in sys.modules))
 """
-    done = python(program + PRINT_HEAVY, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", program, PARAMS], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.stdout == "[]\n", done.stderr
     assert done.stderr.count("; it is kept in mlruns/pending") == 1
