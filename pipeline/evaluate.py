@@ -15,11 +15,11 @@ def run(params: Params, args: Namespace) -> None:
     trained = find(params, cli.MODELS, records.digest)
     set_aside(cli.MODELS, params.heads, params.seeds)
     start_tensorflow()
-    from quickspine.evaluation.evaluate import evaluate_and_track
+    from quickspine.evaluation.evaluate import evaluate
 
     with records.reading():
         sheet = cli.SUBSET / "contact-sheet.png"
-        evaluate_and_track(params, trained, records, cli.EVALUATION, sheet)
+        evaluate(params, trained, records, cli.EVALUATION, sheet)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -18,12 +17,8 @@ from selenium.webdriver.common.by import By
 
 from quickspine.categories import DOODLES
 from quickspine.dataset.prepare.contact_sheet import contact_sheet
-from quickspine.evaluation import summary
-from quickspine.evaluation.comparison import DataInfo, summarise
-from quickspine.evaluation.report.examples import pick, positions
 from quickspine.evaluation.report.figures import write
-from quickspine.evaluation.report.page import Report
-from quickspine.params import Params
+from quickspine.params import Evaluate
 from tests.func.browser import (
     SCREENS,
     browser,
@@ -33,82 +28,40 @@ from tests.func.browser import (
     requests,
     sized,
 )
-from tests.unit.evaluation.answers import costs, run_of
+from tests.unit.evaluation.conftest import evaluate, make
+from tests.unit.evaluation.made import made, summary
 
-__all__ = ["browser", "chromium"]  # fixtures
+__all__ = ["browser", "chromium", "evaluate", "make"]  # fixtures
 
 pytestmark = needs_browser
 
 
-def drawing(shape: int) -> Any:
-    """A bitmap that is no other's: a bar, an edge or a cross, somewhere."""
-    bitmap = np.zeros((28, 28), np.uint8)
-    place = 3 + shape % 20
-    bitmap[place : place + 3, 4:24] = 255
-    if shape % 3:
-        bitmap[4:24, place : place + 3] = 255
-    return bitmap
-
-
-def written(
-    params: Params,
-    folder: Path,
-    names: Sequence[str],
-    heads: Sequence[str],
-    stages: Sequence[Literal["train", "finetune"]],
-) -> Path:
-    """A report of made-up runs, with all its figures, drawings and a contact sheet."""
-    labels = np.repeat(np.arange(len(names)), 20)
-    runs = []
-    for stage in stages:
-        for number, head in enumerate(heads):
-            share = 0.9 - 0.1 * number
-            for seed in (1, 2, 3):
-                random = np.random.default_rng([seed, len(stage), number])
-                logits = random.normal(0, 1, (len(labels), len(names))).astype(np.float32)
-                right = random.random(len(labels)) < share
-                logits[np.arange(len(labels)), labels] += np.where(right, 9, 0)
-                history = [
-                    {"epoch": epoch, "val_accuracy": share - 0.4 / epoch + seed / 100}
-                    for epoch in range(1, 6)
-                ]
-                spent = costs(9_200 - 400 * number, 3.1, backbone=200_000)
-                runs.append(run_of(stage, head, seed, logits, history, spent, share))
-    data = DataInfo(
-        source="doodles", synthetic=True, train=9600, validation=1200, test=len(labels),
-        licence="CC0-1.0", attribution="Drawn by quickspine's stroke programs, not by people.",
-        shape=[28, 28, 1],
-    )  # fmt: skip
-    metrics = summarise(runs, labels, names, data, params.evaluate)
-    chosen = pick(runs, labels, summary.main_pairs(metrics))
-    sheet = folder / "contact-sheet.png"
-    contact_sheet(
-        {name: np.stack([drawing(k) for k in range(12)])[..., None] for name in names[:24]}, sheet
-    )
-    Report(
-        metrics=metrics,
-        charts=write(folder / "plots", runs, labels, names, metrics),
-        examples=chosen,
-        bitmaps={position: drawing(position)[..., None] for position in positions(chosen)},
-        digests={"params": "a" * 64, "data": "b" * 64, **{run.name: "c" * 64 for run in runs}},
-        environment={"device": "a processor", "Python": "3.11"},
-        contact_sheet=sheet.read_bytes(),
-    ).write(folder / "report.html")
+def written(case: Any, evaluate: Evaluate, folder: Path) -> Path:
+    """A report of made-up runs, with all its figures, images and a contact sheet."""
+    metrics, sheet = summary(case, evaluate), folder / "contact-sheet.png"
+    crosses = np.repeat(255 * np.eye(28, dtype=np.uint8)[None, :, :, None], 12, axis=0)
+    contact_sheet(dict.fromkeys(case.categories[:24], crosses), sheet)
+    charts = write(folder / "plots", case.runs, case.labels, case.categories, metrics)
+    options = {"charts": charts, "contact_sheet": sheet.read_bytes()}
+    made(case, metrics, **options).write(folder / "report.html")
     return folder / "report.html"
 
 
 @pytest.fixture(scope="module")
-def reports(params: Params, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def reports(
+    make: Any, evaluate: Evaluate, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """As the default params give it, and with all heads on many categories."""
-    many = [f"a category of a long name {number}" for number in range(60)]
-    five = ("progressive", "spinal", "matched", "dense", "linear")
-    return {
-        "default": written(
-            params, tmp_path_factory.mktemp("default"), DOODLES, ("spinal", "dense"),
-            ("train", "finetune"),
+    cases = {
+        "default": make(categories=DOODLES, spinal=0.99),
+        "large": make(
+            categories=[f"a category of a long name {number}" for number in range(60)],
+            heads=("progressive", "spinal", "matched", "dense", "linear"),
+            stages=("train",),
         ),
-        "large": written(params, tmp_path_factory.mktemp("large"), many, five, ("train",)),
-    }  # fmt: skip
+    }
+    folders = {kind: tmp_path_factory.mktemp(kind) for kind in cases}
+    return {kind: written(case, evaluate, folders[kind]) for kind, case in cases.items()}
 
 
 def seen(browser: webdriver.Chrome, screen: str, scheme: str = "light") -> None:
@@ -152,7 +105,7 @@ def test_the_report_answers_first_fits_the_screen_and_asks_for_nothing(
     assert verdict.text == "Spinal better"
     assert verdict.is_displayed()
     assert verdict.rect["y"] + verdict.rect["height"] <= SCREENS[screen][1]
-    assert "CC0-1.0" in browser.find_element(By.TAG_NAME, "body").text
+    assert "CC BY 4.0" in browser.find_element(By.TAG_NAME, "body").text
     paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     light = sum(map(int, re.findall(r"\d+", paper)[:3])) / 3
     assert light > 200 if scheme == "light" else light < 60

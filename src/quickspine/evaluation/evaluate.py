@@ -29,11 +29,12 @@ def evaluate(
     records: RecordSet,
     place: Path,
     contact_sheet: Path | None = None,
-) -> dict[str, Any]:
+) -> None:
     """Write all outputs of an evaluation into the folder `place`, whole or not at all.
 
     Files: `metrics.json`, `summary.json` (its part for DVC), `predictions.npz`, `plots/`,
-    `report.html` and `model-card.md`.
+    `report.html` and `model-card.md`. It is one MLflow run, which proposes the best model as
+    champion; the result is printed.
 
     Models run in float32, whatever precision they were trained in.
 
@@ -47,14 +48,40 @@ def evaluate(
     Raises:
         InputError: if a model cannot be loaded, diverged, or is for other images or categories.
         NoSpaceError: before the first prediction, if the disk has no room for the outputs.
-
-    Returns:
-        The content of `metrics.json`.
     """
+    with tracked_run(
+        params,
+        stage="evaluate",
+        data_digest=records.digest,
+        synthetic=records.manifest["synthetic"],
+    ) as tracked:
+        metrics = _evaluate(params, trained, records, place, contact_sheet)
+        print(summary.describe(metrics))
+        tracked.log_metrics(summary.flat(metrics))
+        tracked.log_artifact(place, "evaluation")
+        for model in trained:
+            values = summary.of_seed(metrics, f"{model.stage}-{model.head}", model.seed)
+            tracked.attach(model.digest, values)
+        tracked.propose(
+            candidates(trained),
+            source=params.data.name,
+            data_digest=records.digest,
+            drawings=records.examples("validation"),
+        )
+
+
+def _evaluate(
+    params: Params,
+    trained: list[Trained],
+    records: RecordSet,
+    place: Path,
+    contact_sheet: Path | None,
+) -> dict[str, Any]:
+    """Write the outputs; return the content of `metrics.json`."""
     labels, categories = records.labels("test"), records.categories
     logits = len(labels) * len(categories) * 4
     need_space(place, len(trained) * logits + FIGURES, "train fewer seeds")
-    runs = predict_all(params, trained, records)
+    runs = _predict_all(params, trained, records)
     facts = records.manifest
     data: DataInfo = {
         "source": facts["source"],
@@ -94,39 +121,7 @@ def evaluate(
     return metrics
 
 
-def evaluate_and_track(
-    params: Params,
-    trained: list[Trained],
-    records: RecordSet,
-    place: Path,
-    contact_sheet: Path | None = None,
-) -> None:
-    """Evaluate as one MLflow run, print the result, and propose the best model as champion.
-
-    Args and raises: as `evaluate`.
-    """
-    with tracked_run(
-        params,
-        stage="evaluate",
-        data_digest=records.digest,
-        synthetic=records.manifest["synthetic"],
-    ) as tracked:
-        metrics = evaluate(params, trained, records, place, contact_sheet)
-        print(summary.describe(metrics))
-        tracked.log_metrics(summary.flat(metrics))
-        tracked.log_artifact(place, "evaluation")
-        for model in trained:
-            values = summary.of_seed(metrics, f"{model.stage}-{model.head}", model.seed)
-            tracked.attach(model.digest, values)
-        tracked.propose(
-            candidates(trained),
-            source=params.data.name,
-            data_digest=records.digest,
-            drawings=records.examples("validation"),
-        )
-
-
-def predict_all(params: Params, trained: list[Trained], records: RecordSet) -> list[ModelRun]:
+def _predict_all(params: Params, trained: list[Trained], records: RecordSet) -> list[ModelRun]:
     """Predict with every model; models of one stage and head, in a row, share their network."""
     runs: list[ModelRun] = []
     network: Network | None = None

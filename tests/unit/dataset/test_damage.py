@@ -20,7 +20,7 @@ from quickspine.dataset.records.reader import RecordSet, open_records
 from quickspine.errors import InputError
 from quickspine.params import SPLITS, Params
 from quickspine.params import Records as RecordsParams
-from tests.unit.dataset.conftest import MakeRaw, MakeSubset, random_drawings
+from tests.unit.dataset.conftest import MakeSubset, random_drawings
 
 CATEGORIES = ("zigzag", "cat", "fish")
 SIDE = 4
@@ -31,35 +31,30 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture(scope="module")
 def tiny(make_params: MakeParams) -> Params:
     chosen = {"data.categories": CATEGORIES, "data.drawings_per_category": 30}
-    return make_params({**chosen, "split.train": 0.5, "split.validation": 0.3, "split.test": 0.2})
-
-
-@pytest.fixture(scope="module")
-def raw(make_raw: MakeRaw) -> Path:
-    return make_raw({name: random_drawings(30, SIDE, seed=len(name)) for name in CATEGORIES})
-
-
-@pytest.fixture(scope="module")
-def chosen(raw: Path, tiny: Params) -> Path:
-    place = raw.parent / "subset"
-    subset.preprocess(tiny, raw, place)
-    return place
+    return make_params(chosen)
 
 
 SMALL = RecordsParams(shard_mebibytes=0.0004, seed=1)
+SHARES = {"split.train": 0.5, "split.validation": 0.3, "split.test": 0.2}
+
+
+def recorded(make_subset: MakeSubset, seed: int) -> Path:
+    """A folder with raw, subset and records, of as many drawings, sizes and names."""
+    drawings = {name: random_drawings(30, SIDE, seed=seed + len(name)) for name in CATEGORIES}
+    data = make_subset(drawings, **SHARES)
+    write.write(SMALL, data / "raw", data / "subset", data / "records")
+    return data
 
 
 @pytest.fixture(scope="module")
-def written(raw: Path, chosen: Path) -> Path:
-    place = raw.parent / "records"
-    write.write(SMALL, raw, chosen, place)
-    return place
+def data(make_subset: MakeSubset) -> Path:
+    return recorded(make_subset, 0)
 
 
 @pytest.fixture
-def folder(written: Path, tmp_path: Path) -> Path:
+def folder(data: Path, tmp_path: Path) -> Path:
     """A copy, to be damaged."""
-    return Path(shutil.copytree(written, tmp_path / "records"))
+    return Path(shutil.copytree(data / "records", tmp_path / "records"))
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
@@ -168,18 +163,10 @@ def test_a_link_to_the_right_bytes_is_as_good_as_the_bytes(folder: Path, tmp_pat
     assert everything(open_records(folder)) == before
 
 
-@pytest.fixture
-def other(make_subset: MakeSubset, tmp_path: Path) -> Path:
-    """Another data set of as many drawings, sizes and names."""
-    drawings = {name: random_drawings(30, SIDE, seed=99 + len(name)) for name in CATEGORIES}
-    made = make_subset(drawings, **{"split.train": 0.5, "split.validation": 0.3, "split.test": 0.2})
-    place = tmp_path / "other"
-    write.write(SMALL, made / "raw", made / "subset", place)
-    return place
-
-
-def test_shards_and_manifests_of_two_data_sets_do_not_mix(folder: Path, other: Path) -> None:
-    path = smallest(folder)
+def test_shards_and_manifests_of_two_data_sets_do_not_mix(
+    folder: Path, make_subset: MakeSubset
+) -> None:
+    path, other = smallest(folder), recorded(make_subset, 99) / "records"
     shutil.copy(sorted(other.glob(f"{path.name.partition('-')[0]}-*"))[0], path)
     with pytest.raises(InputError, match=rf"{path.name}: not the shard of"):
         open_records(folder)
@@ -211,17 +198,17 @@ def test_records_of_other_drawings_than_the_params_are_not_trained_on(
 
 @pytest.mark.parametrize("kind", ["subset", "records"])
 def test_any_edit_of_a_manifest_with_a_digest_is_refused(
-    raw: Path, chosen: Path, written: Path, tiny: Params, tmp_path: Path, kind: str
+    data: Path, tiny: Params, tmp_path: Path, kind: str
 ) -> None:
     """Of each of its values: changed, or gone; and one more."""
-    place = Path(shutil.copytree(chosen if kind == "subset" else written, tmp_path / kind))
+    place = Path(shutil.copytree(data / kind, tmp_path / kind))
     whole = manifest_of(place)
     edits = [{**whole, key: [value]} for key, value in whole.items()]
     edits += [{k: v for k, v in whole.items() if k != key} for key in whole]
     for edited in [*edits, {**whole, "more": 1}]:
         (place / "manifest.json").write_text(json.dumps(edited))
         with pytest.raises(InputError, match=r"manifest\.json: damaged or edited"):
-            opened(kind, place, tiny, raw)
+            opened(kind, place, tiny, data / "raw")
     assert not (place / "made").exists()
 
 
