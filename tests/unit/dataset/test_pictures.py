@@ -122,19 +122,6 @@ def test_pictures_are_decoded_resized_and_labelled(records: RecordSet) -> None:
     assert np.abs(middle - expected).max() < 12  # JPEG
 
 
-def test_an_epoch_is_decided_by_seed_and_epoch(records: RecordSet) -> None:
-    def pixels(epoch: int, epochs: int = 1, seed: int = 1) -> NDArray[np.uint8]:
-        data = records.shuffled("train", 8, seed=seed, epoch=epoch, epochs=epochs)
-        return np.concatenate([images for images, _ in batches(data)])
-
-    first, second = pixels(0), pixels(1)
-    assert len(first) == records.examples("train") // 8 * 8
-    np.testing.assert_array_equal(np.concatenate([first, second]), pixels(0, epochs=2))
-    assert not np.array_equal(first, second)
-    assert not np.array_equal(first, pixels(0, seed=2))
-    assert len(np.unique(first, axis=0)) == len(first)
-
-
 def test_resizing_takes_all_pixels_into_account() -> None:
     """A chessboard of single pixels becomes grey, not black or white."""
     board = np.indices((64, 64)).sum(axis=0) % 2 * 255

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,14 +120,6 @@ def test_one_seed_and_one_head(make: Any, evaluate: Evaluate, params: Params) ->
     assert "nothing was compared" in text
     assert "models/train-dense-7/model.keras" in text
     assert " ± " not in text.partition("## Results")[2].partition("| train")[2]
-
-
-def test_same_inputs_same_bytes(
-    make: Any, evaluate: Evaluate, params: Params, tmp_path: Path
-) -> None:
-    for name in ("a.md", "b.md"):
-        model_card.write(tmp_path / name, summary(make(), evaluate), params, DIGESTS)
-    assert (tmp_path / "a.md").read_bytes() == (tmp_path / "b.md").read_bytes()
 
 
 def markup(text: str) -> tuple[list[str], str]:

@@ -96,9 +96,11 @@ def test_damaged_metrics_are_named(
     assert "dvc repro -f evaluate" in message
 
 
-def test_it_needs_neither_tensorflow_nor_mlflow() -> None:
+@pytest.mark.parametrize("module", ["show", "trained"])
+def test_it_needs_neither_tensorflow_nor_mlflow(module: str) -> None:
+    """The last result is shown, and models are checked, before anything slow is imported."""
     program = (
-        "import sys, quickspine.evaluation.show\n"
+        f"import sys, quickspine.evaluation.{module}\n"
         "print([name for name in ('tensorflow', 'keras', 'mlflow') if name in sys.modules])\n"
     )
     command = [sys.executable, "-c", program]

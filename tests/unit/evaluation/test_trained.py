@@ -8,8 +8,6 @@ import json
 import math
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -334,27 +332,6 @@ def test_a_model_for_other_images_or_categories_does_not_predict(
         message = refusal(lambda: predict.Network(second, RECORDS, 1).predict(first))
         assert message
         assert message.startswith(f"{place / MODEL}: damaged, or of another network (")
-
-
-def test_the_real_door_refuses_a_damaged_model_before_tensorflow(place: Path, tiny: Params) -> None:
-    flip(place, -1)
-    code = (
-        "import sys; from pathlib import Path; from quickspine.errors import InputError\n"
-        "from quickspine.evaluation.trained import find; from quickspine.params import Params\n"
-        "try:\n    find(Params.model_validate_json(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])\n"
-        "except InputError as error:\n    print(error)\n"
-        "print({'tensorflow', 'keras'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, tiny.model_dump_json(), str(place), DATA],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    refused, imported = done.stdout.splitlines()
-    assert refused.startswith(f"{place / MODEL}: not the model that was trained")
-    assert imported == "set()"
 
 
 def test_memory_by_hand() -> None:
