@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from quickspine.dataset.prepare.subset import preprocess
 from quickspine.dataset.prepare.table import NAME, read_split
+from quickspine.errors import InputError
 from quickspine.files import read_json, sha256, write_json
 from quickspine.params import SPLITS, Params
 
@@ -24,6 +25,15 @@ def random_drawings(count: int, side: int = 8, *, seed: int = 0) -> Drawings:
     """Drawings of noise, uint8 [count, side * side]: no two are equal, none is blank."""
     generator = np.random.default_rng([seed, count, side])
     return generator.integers(1, 256, (count, side * side), dtype=np.uint8)
+
+
+def refusal(work: Callable[[], object]) -> str | None:
+    """Why `work` is refused; None where it is not."""
+    try:
+        work()
+    except InputError as error:
+        return str(error)
+    return None
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from quickspine.dataset.records.reader import RecordSet, open_records
 from quickspine.errors import InputError
 from quickspine.params import SPLITS, Params
 from quickspine.params import Records as RecordsParams
-from tests.unit.dataset.conftest import MakeSubset, random_drawings
+from tests.unit.dataset.conftest import MakeSubset, random_drawings, refusal
 
 CATEGORIES = ("zigzag", "cat", "fish")
 SIDE = 4
@@ -60,15 +60,6 @@ def folder(data: Path, tmp_path: Path) -> Path:
 def manifest_of(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
     return found
-
-
-def refusal(work: Callable[[], object]) -> str | None:
-    """Why `work` is refused; None where it is not."""
-    try:
-        work()
-    except InputError as error:
-        return str(error)
-    return None
 
 
 def smallest(folder: Path) -> Path:

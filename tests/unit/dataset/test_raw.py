@@ -151,7 +151,7 @@ def test_an_edited_manifest_is_named(
         Raw(folder, CATEGORIES)
 
 
-STRANGE = [
+STRANGE: list[Any] = [
     *(None, True, -1, 0, 29, 2**63, 10**30, 0.5, "", "x", "../x", "\0", "\ud800", "\x1b[2J"),
     *("x" * 10_000, "cat.npy", "ice cream", "0" * 64, [], {}, [0], ["cat"], [{}], {"a": 1}),
 ]

@@ -21,7 +21,6 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quickspine.errors import InputError
 from quickspine.evaluation import predict
 from quickspine.evaluation.trained import candidates, find, set_aside
 from quickspine.files import sha256
@@ -29,6 +28,7 @@ from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Params
 from quickspine.training.code import code_digest
 from quickspine.training.model_file import load, save
+from tests.unit.dataset.conftest import refusal
 
 SHAPE = (8, 8, 1)
 DATA, WEIGHTS = "d" * 64, "b" * 64
@@ -82,15 +82,6 @@ def good(tiny: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(good: Path, tmp_path: Path) -> Path:
     """A copy, to be damaged."""
     return Path(shutil.copytree(good, tmp_path / "models"))
-
-
-def refusal(work: Callable[[], object]) -> str | None:
-    """Why `work` is refused; None where it is not."""
-    try:
-        work()
-    except InputError as error:
-        return str(error)
-    return None
 
 
 def edit(folder: Path, **changes: Any) -> None:
