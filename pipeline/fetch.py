@@ -14,7 +14,7 @@ def run(params: Params, args: Namespace) -> None:
     rows = sum(entry["rows"] for entry in manifest["categories"])
     size = sum(entry["bytes"] for entry in manifest["categories"])
     count = len(manifest["categories"])
-    print(f"fetch: {rows:,} drawings of {count} categories, {size / 1e6:.1f} MB in {cli.RAW}")
+    print(f"fetch: {rows:,} images of {count} categories, {size / 1e6:.1f} MB in {cli.RAW}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ def run(params: Params, args: Namespace) -> None:
     for name, split in manifest["splits"].items():
         size = sum(shard["bytes"] for shard in split["shards"])
         shards = len(split["shards"])
-        print(f"tfrecords: {name} {split['examples']:,} drawings, {shards} shards, {size:,} bytes")
+        print(f"tfrecords: {name} {split['examples']:,} images, {shards} shards, {size:,} bytes")
 
 
 if __name__ == "__main__":
