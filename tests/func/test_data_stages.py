@@ -200,7 +200,7 @@ def test_damage_that_workers_find_is_named_and_leaves_nothing(raw: Path) -> None
     try:
         Running(raw, "preprocess").ends(
             2,
-            rf"data/raw/zigzag\.npy: not the {ROWS} drawings of 'zigzag' that were fetched; "
+            rf"data/raw/zigzag\.npy: not the {ROWS} images of 'zigzag' that were fetched; "
             "run: dvc repro -f fetch",
             ("raw",),
         )

@@ -1,4 +1,4 @@
-"""How large a map each backbone makes of a drawing: told before TensorFlow is imported."""
+"""How large a map each backbone makes of a drawing: known before TensorFlow is imported."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check(params: Params, shape: tuple[int, int, int]) -> None:
         fitting = [name for name in SIDES if smallest_side(name) <= min(height, width)]
         remedy = f"choose {' or '.join(fitting)}" if fitting else "no backbone here takes them"
         raise InputError(
-            f"train.backbone: {train.backbone} needs drawings of at least {least}x{least} pixels. "
+            f"train.backbone: {train.backbone} needs images of at least {least}x{least} pixels. "
             f"Received: the data's, of {height}x{width}; {remedy}"
         )
     if train.backbone in AVERAGED and train.features not in ("map", "average"):

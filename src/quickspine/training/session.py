@@ -17,6 +17,7 @@ from quickspine.training.outputs import Outcome
 from quickspine.training.progress import Epoch
 
 Stage = Literal["train", "finetune"]
+ENOUGH_STEPS = 20  # of an epoch, for moving averages of momentum 0.9 to forget their start
 
 
 def run(
@@ -30,7 +31,7 @@ def run(
 ) -> dict[str, Any]:
     """Train one network and leave it in `place`.
 
-    Killed and run again, it goes on from its last checkpoint; nothing tells in the outputs. The
+    Killed and run again, it resumes from its last checkpoint; the outputs do not show it. The
     outputs are complete before the model goes to MLflow; a fault there loses nothing.
 
     Args:
@@ -52,6 +53,8 @@ def run(
     # Before the training: whether anything can be written to that place at all.
     need_space(place, 0, "choose a smaller network")
     print(_opening(stage, head, seed, records, device), flush=True)
+    if hint := few_steps_hint(stage, section.batch_size, records.examples("train")):
+        print(hint, flush=True)
     with tracked_run(
         params,
         stage=stage,
@@ -87,8 +90,26 @@ def run(
 
 
 def _opening(stage: str, head: str, seed: int, records: RecordSet, device: devices.Device) -> str:
-    counts = f"{records.examples('train'):,} drawings, {records.examples('validation'):,} to choose"
-    return f"{stage} {head}, seed {seed}: {counts}; {device.name}, {device.precision}"
+    training, validation = (f"{records.examples(split):,}" for split in ("train", "validation"))
+    return (
+        f"{stage} {head}, seed {seed}: {training} training images, {validation} validation images; "
+        f"{device.name}, {device.precision}"
+    )
+
+
+def few_steps_hint(stage: str, batch_size: int, examples: int) -> str | None:
+    """Explain first epochs that look wrong; None where an epoch has enough steps.
+
+    A pretrained network's batch normalisation is frozen, so only training from scratch has them.
+    """
+    steps = examples // min(batch_size, examples)
+    if stage != "train" or steps >= ENOUGH_STEPS:
+        return None
+    return (
+        f"hint: an epoch has only {steps} steps, so batch normalisation's moving averages settle "
+        "late and the first validation accuracies may lie far below training accuracy; a smaller "
+        "train.batch_size gives more steps"
+    )
 
 
 def _line(phase: str, number: int, entry: Epoch) -> str:

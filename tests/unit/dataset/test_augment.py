@@ -342,6 +342,6 @@ def test_all_changes_together_are_one_map_in_their_order() -> None:
 
 def test_a_crop_that_may_leave_nothing_is_refused() -> None:
     data = dataset(np.zeros((4, 9, 8, 1), np.uint8))
-    with pytest.raises(InputError, match=r"augment\.crop: 8 pixels, where drawings have 8"):
+    with pytest.raises(InputError, match=r"augment\.crop: 8 pixels, where images have 8"):
         augmented(data, cropped(8), seed=1, epoch=0)
     augmented(data, cropped(7), seed=1, epoch=0)

@@ -64,7 +64,7 @@ def test_a_header_that_counts_otherwise_than_the_manifest_is_named(tmp_path: Pat
     """Though there are as many bytes as the manifest wants."""
     path = tmp_path / "cat.npy"
     path.write_bytes(npy.header(5) + bytes(6 * npy.ROW))
-    with pytest.raises(InputError, match="5 drawings, where the manifest says 6"):
+    with pytest.raises(InputError, match="5 images, where the manifest says 6"):
         list(CategoryFile("cat", path, 6, "", None, npy.ROW).read([0], WAITED_FOR))
 
 
@@ -114,7 +114,7 @@ def test_a_damaged_file_is_named(folder: Path, damaged: bytes | None) -> None:
     path.unlink()
     if damaged is not None:
         path.write_bytes(damaged)
-    with pytest.raises(InputError, match=r"cat\.npy: not the 30 drawings of 'cat'.*fetch"):
+    with pytest.raises(InputError, match=r"cat\.npy: not the 30 images of 'cat'.*fetch"):
         check(Raw(folder, CATEGORIES))
 
 

@@ -147,8 +147,8 @@ MANY = {"cat": random_drawings(50), "zigzag": random_drawings(50, seed=1)}
         ({"cat": random_drawings(90), "zigzag": random_drawings(90)}, "split.train", "zigzag"),
         ({"cat": random_drawings(90), "zigzag": random_drawings(0)}, "split.train", "zigzag"),
         ({"cat": random_drawings(0), "zigzag": random_drawings(0)}, "split.train", "cat"),
-        (MANY, "split.validation: 1e-12 of 50 drawings leaves", "cat"),
-        (MANY, "split.test: 1e-12 of 50 drawings leaves", "cat"),
+        (MANY, "split.validation: 1e-12 of 50 images leaves", "cat"),
+        (MANY, "split.test: 1e-12 of 50 images leaves", "cat"),
     ],
     ids=["too few", "blank", "the same", "none", "none at all", "validation", "test"],
 )
@@ -216,7 +216,7 @@ def test_a_failure_leaves_the_old_subset(
     path = raw / "zigzag.npy"
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    with pytest.raises(InputError, match=r"zigzag\.npy: not the 60 drawings"):
+    with pytest.raises(InputError, match=r"zigzag\.npy: not the 60 images"):
         preprocess(params, raw, place)
     path.write_bytes(whole)
 

@@ -44,7 +44,7 @@ def test_a_larger_drawing_has_no_smaller_map(name: str, side: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "shape", "message"),
     [
-        ({"backbone": "vgg19"}, (28, 40, 1), "train.backbone: vgg19 needs drawings of at least "
+        ({"backbone": "vgg19"}, (28, 40, 1), "train.backbone: vgg19 needs images of at least "
          "32x32 pixels. Received: the data's, of 28x40; choose cnn or cifar_cnn or vgg5 or "
          "resnet18 or resnet34 or densenet"),
         ({"backbone": "densenet"}, (28, 3, 1), "at least 4x4 pixels. Received: the data's, of "

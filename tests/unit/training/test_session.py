@@ -40,3 +40,20 @@ def test_records_replaced_while_they_train_are_refused(
     with pytest.raises(InputError, match=r"manifest\.json: replaced while it was read"):
         session.run(replaced, params, "train", "spinal", 1, own, place)
     assert not place.exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "batch_size", "examples", "steps"),
+    [
+        ("train", 64, 1279, 19),
+        ("train", 64, 1280, None),
+        ("train", 64, 10, 1),
+        ("finetune", 64, 100, None),
+    ],
+)
+def test_a_hint_where_an_epoch_has_few_steps(
+    stage: session.Stage, batch_size: int, examples: int, steps: int | None
+) -> None:
+    hint = session.few_steps_hint(stage, batch_size, examples)
+    assert (hint is None) == (steps is None)
+    assert hint is None or f"only {steps} steps" in hint

@@ -45,7 +45,7 @@ def augmented(
     side = min((n for n in data.element_spec[0].shape[1:3] if n is not None), default=None)
     if side is not None and params.crop >= side:
         raise InputError(
-            f"train.augment.crop: {params.crop} pixels, where drawings have {side}; choose fewer"
+            f"train.augment.crop: {params.crop} pixels, where images have {side}; choose fewer"
         )
     seeds = [derive(seed, "augment", number) for number in range(epoch, epoch + epochs)]
     each, changed = tf.int64.max if steps is None else steps, _changed(params)

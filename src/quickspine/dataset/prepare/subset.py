@@ -175,6 +175,6 @@ def _check_counts(counts: dict[str, dict[str, int]], params: Params) -> None:
         if missing and (name == "train" or len(missing) == len(counts[name])):
             share, asked = getattr(params.split, name), params.data.drawings_per_category
             raise InputError(
-                f"split.{name}: {share} of {asked or 'all'} drawings leaves none for "
+                f"split.{name}: {share} of {asked or 'all'} images leaves none for "
                 f"{', '.join(map(repr, missing))}; raise data.drawings_per_category or split.{name}"
             )

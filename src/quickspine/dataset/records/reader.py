@@ -194,7 +194,7 @@ class RecordSet:
                 raise ValueError("its sha256 is another")
         except (OSError, ValueError) as error:
             raise InputError(
-                f"{path}: not the shard of {shard['examples']} drawings that was written "
+                f"{path}: not the shard of {shard['examples']} images that was written "
                 f"({error}); run: dvc repro -f tfrecords"
             ) from None
 
@@ -267,13 +267,13 @@ def _check_choice(records: RecordSet, data: Data) -> None:
     folder, source = records.folder, records.manifest["source"]
     if source != data.name:
         raise InputError(
-            f"{folder}: drawings of the source {source!r:.80}, while the params ask "
+            f"{folder}: images of the source {source!r:.80}, while the params ask "
             f"for {data.name}; run: dvc repro"
         )
     if data.categories and records.categories != list(data.categories):
         others = sorted(set(records.categories) ^ set(data.categories))
         named = ", ".join(map(repr, others[:3])) if others else "they are in another order"
         raise InputError(
-            f"{folder}: drawings of other categories than data.categories ({named:.200}); "
+            f"{folder}: images of other categories than data.categories ({named:.200}); "
             "run: dvc repro"
         )

@@ -99,7 +99,7 @@ def _rows(text: bytes, encoding: str, row: int) -> int:
         or any(type(size) is not int or size < 0 for size in shape)
         or shape[1] != row
     ):
-        raise NpyError(f"an array of shape {_shown(shape)}; (drawings, {row}) is needed")
+        raise NpyError(f"an array of shape {_shown(shape)}; (images, {row}) is needed")
     rows: int = shape[0]
     return rows
 

@@ -72,7 +72,7 @@ class CategoryFile:
         """
         if not self.path.is_file() or self._sha256(stop) != self.sha256:
             raise InputError(
-                f"{self.path}: not the {self.rows} drawings of {self.category!r} "
+                f"{self.path}: not the {self.rows} images of {self.category!r} "
                 "that were fetched; run: dvc repro -f fetch"
             )
         _ = self._places
@@ -122,10 +122,10 @@ class CategoryFile:
         if header is None:
             raise ValueError("it ends in its header")
         if header.rows != self.rows:
-            raise ValueError(f"{header.rows} drawings, where the manifest says {self.rows}")
+            raise ValueError(f"{header.rows} images, where the manifest says {self.rows}")
         size = self.path.stat().st_size - header.length
         if size != self.rows * pixels:
-            raise ValueError(f"{size} bytes of drawings, where its header says {self.rows}")
+            raise ValueError(f"{size} bytes of pixels, where its header says {self.rows}")
         return lambda rows: (header.length + rows * pixels, np.full(len(rows), pixels))
 
     def _in_archive(self) -> Places:
