@@ -128,7 +128,7 @@ def curves(runs: Sequence[ModelRun]) -> Figure:
     axes.set(xlabel="epoch", ylabel="validation accuracy, %")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside upper left", ncols=3)
     return figure
 
 
