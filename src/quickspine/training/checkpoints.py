@@ -107,9 +107,7 @@ class Checkpoint:
         course = replace(
             progress,
             weights=[],  # among the arrays
-            losses=[float(loss) for loss in progress.losses],
-            hits=[int(hit) for hit in progress.hits],
-            sizes=[int(size) for size in progress.sizes],
+            results=[(float(loss), int(hit), int(size)) for loss, hit, size in progress.results],
         )
         told = {"facts": self.facts, "course": asdict(course), "schedule": state.schedule.state()}
         arrays["told"] = np.frombuffer(json.dumps(told).encode(), np.uint8)

@@ -150,7 +150,7 @@ def _train_epoch(
             with held_back() if compiled else contextlib.nullcontext():
                 last = task.schedule.rate(first + progress.steps)
                 state.optimizer.learning_rate.assign(last)
-                progress.note(*step(batch))
+                progress.results.append(step(batch))
                 compiled = True
                 if task.checkpoint is not None and task.checkpoint.due:
                     keep()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,8 @@ class Progress:
     Attributes:
         epoch: the one that goes on, from 0.
         before: steps of the epochs that ended.
-        losses: of its steps so far, the mean over a batch each; with `hits` and `sizes` (drawings
-            right, drawings) they stay where the device put them until somebody reads them.
+        results: of its steps so far: mean loss over the batch, drawings right, drawings. They stay
+            where the device put them until somebody reads them: reading would wait for the step.
         history: the entries of the epochs that ended.
         best: the best of them by validation, and `weights`, the network's at its end.
         waited: epochs without a better validation accuracy.
@@ -32,9 +32,7 @@ class Progress:
 
     epoch: int = 0
     before: int = 0
-    losses: list[Any] = field(default_factory=list)
-    hits: list[Any] = field(default_factory=list)
-    sizes: list[Any] = field(default_factory=list)
+    results: list[Sequence[Any]] = field(default_factory=list)
     history: list[Epoch] = field(default_factory=list)
     best: Epoch = field(default_factory=dict)
     weights: Weights = field(default_factory=list)
@@ -45,19 +43,12 @@ class Progress:
     @property
     def steps(self) -> int:
         """How many steps of the epoch are done."""
-        return len(self.losses)
+        return len(self.results)
 
     @property
     def total(self) -> int:
-        """How many steps are done, and noted, from the start; -1 in the midst of a note."""
-        complete = len(self.losses) == len(self.hits) == len(self.sizes)
-        return self.before + self.steps if complete else -1
-
-    def note(self, loss: Any, hit: Any, size: Any) -> None:
-        """A step is done. Its results stay where they are: reading them would wait for it."""
-        self.losses.append(loss)
-        self.hits.append(hit)
-        self.sizes.append(size)
+        """How many steps are done, and noted, from the start."""
+        return self.before + self.steps
 
     def end_epoch(
         self, validation: tuple[float, float], rate: float, weights: Callable[[], Weights]
@@ -76,10 +67,11 @@ class Progress:
             FloatingPointError: if a loss is no number; nothing has changed then.
         """
         val_loss, val_accuracy = validation
+        losses, hits, sizes = zip(*self.results, strict=True)
         entry = {
             "epoch": self.epoch + 1,
-            "loss": float(np.mean(np.array([float(loss) for loss in self.losses]))),
-            "accuracy": sum(int(hit) for hit in self.hits) / sum(int(n) for n in self.sizes),
+            "loss": float(np.mean(np.array([float(loss) for loss in losses]))),
+            "accuracy": sum(int(hit) for hit in hits) / sum(int(size) for size in sizes),
             "val_loss": val_loss,
             "val_accuracy": val_accuracy,
             "learning_rate": rate,
@@ -92,7 +84,7 @@ class Progress:
             self.best, self.weights = entry, weights()
         self.history.append(entry)
         self.epoch, self.before = self.epoch + 1, self.before + self.steps
-        self.losses, self.hits, self.sizes = [], [], []
+        self.results = []
         return entry
 
 

@@ -20,16 +20,14 @@ from quickspine.nets.heads.spinal import SpinalHead
 from quickspine.params import Params, Train
 from quickspine.training.model_file import load, parameters, save
 
-DRAWINGS = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 1), np.uint8)
-
 
 @pytest.fixture(scope="module")
 def train(make_params: Callable[..., Params]) -> Train:
     return make_params({"train.width": 0.03, "train.dropout": 0.5}).train
 
 
-def network(train: Train, head: str = "spinal") -> keras.Model:
-    return classifier.build(train, head, classes=3, seed=1, shape=(16, 16, 1))
+def network(train: Train) -> keras.Model:
+    return classifier.build(train, "spinal", classes=3, seed=1, shape=(16, 16, 1))
 
 
 def test_equal_models_are_equal_bytes(train: Train, tmp_path: Path) -> None:
@@ -67,17 +65,6 @@ def test_shared_objects_stay_shared(tmp_path: Path) -> None:
     x = np.ones((2, 4), np.float32)
     np.testing.assert_array_equal(loaded(x), model(x))
     assert len(loaded.layers) == 3
-
-
-@pytest.mark.parametrize("head", ["dense", "spinal", "linear", "matched", "progressive"])
-def test_a_loaded_model_answers_the_same(train: Train, head: str, tmp_path: Path) -> None:
-    model = network(train, head)
-    for weight in model.weights:
-        weight.assign(weight + 0.01)
-    save(model, tmp_path / "model.keras")
-    loaded = load(tmp_path / "model.keras")
-    np.testing.assert_array_equal(loaded(DRAWINGS).numpy(), model(DRAWINGS).numpy())
-    assert parameters(loaded) == parameters(model)
 
 
 def test_code_in_a_file_is_refused(tmp_path: Path) -> None:

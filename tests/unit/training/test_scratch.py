@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +14,7 @@ from quickspine.dataset.records.reader import RecordSet
 from quickspine.params import Params
 from quickspine.training import devices, scratch
 from quickspine.training.code import code_digest
-from quickspine.training.devices import Device
-from quickspine.training.loop import Task, fit
 from quickspine.training.model_file import load, save
-from quickspine.training.outputs import Outcome
 from quickspine.training.step import compiled_forward, score
 
 Trainings = dict[str, Any]  # of conftest's Watched
@@ -111,56 +105,25 @@ def convolutions(model: keras.Model) -> list[type]:
     return [type(layer) for layer in found]
 
 
-@dataclass
-class Low:
-    """A training of one epoch in a precision, and the network that trained."""
-
-    model: keras.Model
-    outcome: Outcome
-    file: bytes
-
-
-@pytest.fixture(scope="module")
-def low(
-    small: Params, records: RecordSet, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Low]:
-    @cache
-    def train(precision: str) -> Low:
-        chosen = small.train.model_copy(update={"precision": precision, "epochs": 1})
-        models = []
-
-        def watched(task: Task, device: Device, report: Any) -> Any:
-            models.append(task.model)
-            return fit(task, device, report)
-
-        params = small.model_copy(update={"train": chosen})
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(scratch, "fit", watched)
-            device = devices.prepare(chosen, 1)
-            outcome = scratch.train(params, "spinal", 1, records, device, lambda phase, entry: None)
-        path = tmp_path_factory.mktemp(precision) / "model.keras"
-        save(outcome.model, path)
-        return Low(models[0], outcome, path.read_bytes())
-
-    return train
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_the_file_has_plain_float32_layers_whatever_trained(
-    low: Callable[[str], Low], records: RecordSet, precision: str, tmp_path: Path
+    small: Params, records: RecordSet, precision: str, tmp_path: Path
 ) -> None:
-    trained = low(precision)
-    assert trained.outcome.facts["precision"] == precision
-    assert b"TunedConvolution" not in trained.file
-    (tmp_path / "model.keras").write_bytes(trained.file)
+    chosen = small.train.model_copy(update={"precision": precision, "epochs": 1})
+    params = small.model_copy(update={"train": chosen})
+    device = devices.prepare(chosen, 1)
+    outcome = scratch.train(params, "spinal", 1, records, device, lambda phase, entry: None)
+    assert outcome.facts["precision"] == precision
+    save(outcome.model, tmp_path / "model.keras")
+    assert b"TunedConvolution" not in (tmp_path / "model.keras").read_bytes()
     with zipfile.ZipFile(tmp_path / "model.keras") as archive:
         config = archive.read("config.json").decode()
     assert '"Conv2D"' in config
     assert "TunedConvolution" not in config
     assert "bfloat16" not in config
-    for model in (trained.outcome.model, load(tmp_path / "model.keras")):
+    for model in (outcome.model, load(tmp_path / "model.keras")):
         assert convolutions(model) == [keras.layers.Conv2D] * 10
         assert {layer.compute_dtype for layer in model._flatten_layers()} <= {"float32", "uint8"}
         loss, _ = score(compiled_forward(model), records.ordered("validation", 7))
-        assert loss == pytest.approx(trained.outcome.best["val_loss"], rel=0.05)
+        assert loss == pytest.approx(outcome.best["val_loss"], rel=0.05)
