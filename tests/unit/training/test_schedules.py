@@ -74,24 +74,6 @@ def test_plateau_shrinks_after_patience_epochs_without_a_new_best() -> None:
     assert rates == [1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]
 
 
-@given(
-    losses=st.lists(st.floats(0, 10), max_size=40),
-    patience=st.integers(1, 5),
-    factor=st.floats(0.1, 0.9),
-)
-def test_plateau_never_rises_nor_shrinks_more_often_than_it_may(
-    losses: list[float], patience: int, factor: float
-) -> None:
-    plateau = Plateau(1.0, patience, factor)
-    rates = [plateau.rate(0)]
-    for loss in losses:
-        plateau.epoch_ended(loss)
-        rates.append(plateau.rate(0))
-    assert rates == sorted(rates, reverse=True)
-    assert len(set(rates)) - 1 <= len(losses) // patience
-    assert rates[-1] >= factor ** (len(losses) // patience) * (1 - 1e-9)
-
-
 @given(peak=peaks, warmup=st.integers(0, 30), every=st.integers(1, 50), step=st.integers(0, 400))
 def test_stairs_fall_by_their_factor_and_constant_stays(
     peak: float, warmup: int, every: int, step: int
@@ -125,23 +107,6 @@ def test_restart_draws_anew_after_each_epoch_without_a_lower_loss(
         lowest = min(lowest, loss)
         assert restart.rate(3) == restart.rate(1000) == pytest.approx(expected, rel=1e-12)
         assert 0 < restart.rate(3) <= 2.0
-
-
-def test_restarts_are_cubes_of_uniform_shares_and_differ_between_phases_and_seeds() -> None:
-    courses = []
-    for seed, phase in ((1, "train"), (1, "head"), (2, "train")):
-        restart = RandomRestart(1.0, seed, phase)
-        rates = []
-        restart.epoch_ended(0.0)
-        for _ in range(2000):
-            restart.epoch_ended(0.0)
-            rates.append(restart.rate(0))
-        courses.append(rates)
-    for rates in courses:
-        uniform = sorted(rate ** (1 / 3) for rate in rates)
-        away = max(abs(value - (place + 0.5) / 2000) for place, value in enumerate(uniform))
-        assert away < 1.63 / math.sqrt(2000)  # Kolmogorov-Smirnov, one in a hundred
-    assert len({tuple(rates) for rates in courses}) == 3
 
 
 @pytest.mark.parametrize("section", ["train", "finetune"])

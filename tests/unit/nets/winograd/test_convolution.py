@@ -86,23 +86,12 @@ def test_outputs_and_gradients_are_a_convolution_s(shape: tuple[int, ...]) -> No
 
 
 def test_activations_stay_bfloat16_and_the_kernel_s_gradient_float32(usual: Any) -> None:
-    found = usual(*inputs(USUAL))
-    assert [value.dtype for value in found] == [tf.bfloat16, tf.bfloat16, tf.float32]
     static = usual.get_concrete_function().structured_outputs
-    assert [tuple(value.shape) for value in static] == [
-        (None, 7, 9, 6),
-        (None, 7, 9, 5),
-        (3, 3, 5, 6),
-    ]
-
-
-def test_without_a_graph_it_is_the_same(usual: Any) -> None:
-    maps, kernel, upstream = inputs(USUAL)
-    with tf.GradientTape() as tape:
-        tape.watch([maps, kernel])
-        found = convolve(maps, kernel)
-    eager = (found, *tape.gradient(found, [maps, kernel], upstream))
-    assert bits(eager) == bits(usual(maps, kernel, upstream))
+    shapes = [(None, 7, 9, 6), (None, 7, 9, 5), (3, 3, 5, 6)]
+    assert [tuple(value.shape) for value in static] == shapes
+    types = [tf.bfloat16, tf.bfloat16, tf.float32]
+    assert [value.dtype for value in static] == types
+    assert [value.dtype for value in usual(*inputs(USUAL))] == types
 
 
 def test_an_empty_batch_has_no_gradient(usual: Any) -> None:
