@@ -53,6 +53,7 @@ def test_the_pipeline_learns_real_drawings(tmp_path: Path) -> None:
         "data.mirror": str(MIRROR),
         "data.categories": ["apple", "bicycle", "fish", "tree"],
         "data.drawings_per_category": 800,
+        "heads": ["spinal"],
         "train.width": 0.25,
         "train.epochs": 3,
         "finetune.head_epochs": 3,
