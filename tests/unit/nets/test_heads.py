@@ -29,7 +29,13 @@ from quickspine.params import Head, Params
 from quickspine.training.model_file import parameters
 
 Array = NDArray[np.float64]
-KINDS = (DenseHead, SpinalHead, LinearHead, MatchedHead, ProgressiveHead)
+KINDS: tuple[type[HeadLayer], ...] = (
+    DenseHead,
+    SpinalHead,
+    LinearHead,
+    MatchedHead,
+    ProgressiveHead,
+)
 NAMES = ("dense", "spinal", "linear", "matched", "progressive")
 
 
