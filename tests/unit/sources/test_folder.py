@@ -89,6 +89,7 @@ def test_thumbnails_and_system_folders_are_left_out_and_counted(
         put_all(root / split, "cat/1.png", "dog/roll 1/1.png", "dog/roll 2/1.png")
     put_all(root, "train/cat/edited/1.png")
     put_all(root, "#recycle/1.png", "$RECYCLE.BIN/1.png", "__MACOSX/1.png")
+    put_all(root, *(f"{name}/1.png" for name in ("Recycle Bin", "FOUND.000", "~snapshot", "@x")))
     (root / "train" / "cat" / "Thumbs.db").touch()
     (root / "train" / "cat" / "d.webp").write_bytes(b"RIFF")
     (root / "README.txt").write_text("mine")
@@ -98,7 +99,7 @@ def test_thumbnails_and_system_folders_are_left_out_and_counted(
     assert splits(manifest) == [{"train": 1, "test": 1}, {"train": 2, "test": 2}]
     nested, left_out = capsys.readouterr().err.splitlines()[:2]
     assert "folders inside 'train/dog', 'test/dog'" in nested
-    assert left_out.startswith("fetch: 17 left out: 14 hidden or of the system (such as ")
+    assert left_out.startswith("fetch: 21 left out: 18 hidden or of the system (such as ")
     assert "1 beside the classes (such as 'README.txt')" in left_out
     assert "1 neither JPEG nor PNG by name (such as 'train/cat/d.webp')" in left_out
     assert "1 images deeper than others of their class (such as 'train/cat/edited/1." in left_out
@@ -143,9 +144,39 @@ def test_splits_are_kept_and_test_is_whole(
     assert f"'car' in test: {expected['test']}" in message
 
 
-def test_trains_are_no_split(fetch: Fetch, root: Path) -> None:
-    put_all(root, "car/1.png", "train/1.png", "test/1.png")
-    assert names(fetch(folder=root)) == ["car", "test", "train"]
+@pytest.mark.parametrize("trains", [("train", "test"), ("tests", "trains"), ("dev", "train")])
+def test_trains_are_no_split(fetch: Fetch, root: Path, trains: tuple[str, str]) -> None:
+    put_all(root, "car/1.png", *(f"{name}/1.png" for name in trains))
+    assert names(fetch(folder=root)) == sorted(["car", *trains])
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        (
+            "test_images/1.png train_images/1.png",
+            "data.folder: 'test_images', 'train_images' look like splits, not classes; rename "
+            "them to train and test (and validation)",
+        ),
+        ("test_images/1.png train_images/1.png papers/1.png", "'train_images' look like splits"),
+        ("trainset/a/1.png Test-Data/a/1.png papers/1.png", "'Test-Data', 'trainset' look like"),
+        ("trains/1.png tests/1.png", "'tests', 'trains' look like splits"),
+        ("train/a/1.png val2017/a/1.png", "'train', 'val2017' look like splits"),
+        ("train/a/1.png test/a/1.png dev/a/1.png", "'dev', 'test', 'train' look like splits"),
+        ("train/images/1.png train/labels/1.png test/x/1.png", "'train/labels' are a layout for"),
+        ("Images/train/1.png labels/train/1.png", "'Images' and 'labels' are a layout for"),
+        ("train/cat/1.png train/dog/1.png test/Cat/1.png test/dog /1.png", "'Cat', 'dog ' of test "
+         "differ from train's 'cat', 'dog' only in capitals, spaces or Unicode form; rename them"),
+        ("train/ok/1.png train/\uff41b/1.png val/ok/1.png val/ab/1.png", "'ab' of val differ"),
+        ("dataset/train/1.png dataset/test/1.png", "'dataset'; at least two are needed. If they "
+         "are inside it, name that folder: data.folder: "),
+    ],
+)  # fmt: skip
+def test_folders_that_mean_something_else(
+    fetch: Fetch, root: Path, places: str, message: str
+) -> None:
+    put_all(root, *places.replace(".png ", ".png\n").splitlines())
+    assert message in fetch.refused(folder=root)
 
 
 def test_folders_that_are_refused(
@@ -164,6 +195,13 @@ def test_folders_that_are_refused(
     message = fetch.refused(folder=root)
     assert "'dog/deep/loop' is a link to a folder that it is in" in message
     (root / "dog" / "deep" / "loop").unlink()
+    for name, target, words in (
+        ("up", "..", "'dog/up' is a link to a folder that it is in"),
+        ("1.png", "1.png", "'dog/1.png' cannot be read (Too many levels of symbolic links)"),
+    ):
+        (root / "dog" / name).symlink_to(target)
+        assert words in fetch.refused(folder=root)
+        (root / "dog" / name).unlink()
     put_all(root, "dog/deep/1.png")
     message = fetch.refused(folder=root, categories=("cat", "dogs"))
     assert "'dogs': no such category; did you mean 'dog'?" in message

@@ -7,6 +7,7 @@ form: the same on every machine.
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -22,14 +23,21 @@ SPLIT_NAMES = {
     **dict.fromkeys(("validation", "valid", "val"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }  # of splits' folders, in any case
+# Other names that people give to splits, such as `train_images`, `test-data`, `trainset`, `dev`.
+_WHAT = r"(?:images?|imgs?|pictures?|photos?|data|sets?|datasets?|splits?|\d+)"
+_LIKE_SPLIT = re.compile(
+    rf"(?:{_WHAT}[-_. ]?)?(?:(?P<train>train(?:ing|s)?)|(?P<test>test(?:ing|s)?)"
+    rf"|(?P<validation>val(?:id(?:ation)?)?|dev|eval(?:uation)?))(?:[-_. ]?{_WHAT})*",
+    re.IGNORECASE,
+)
 MAX_NAME = 200  # characters of a category, as in the params
 # Files and folders of systems, network storage and photo programs, in any case; and all whose
-# names begin with a dot.
+# names begin with a dot, and folders whose names begin with @ or ~ or are FOUND.000 and so on.
 SYSTEM = (
     "thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "icon\r", "__macosx",
-    "$recycle.bin", "recycler", "system volume information", "lost+found",
-    "network trash folder", "temporary items", "@eadir", "@tmp", "@recycle", "@sharebin",
-    "@recently-snapshot", "#recycle", "#snapshot", "thumbnails", "_thumbnails", "_thumbs",
+    "_macosx", "$recycle.bin", "recycle bin", "recycler", "recycled", "system volume information",
+    "lost+found", "network trash folder", "temporary items", "#recycle", "#snapshot", "_gsdata_",
+    "thumbnails", "_thumbnails", "thumbs", "_thumbs",
 )  # fmt: skip
 
 
@@ -79,15 +87,18 @@ class Tree:
 
     def scan(self, place: str) -> tuple[list[str], list[str]]:
         """List folders and files in a folder, by name, in order, without those of the system."""
+        at, is_folder = place, dict[str, bool]()
         try:
             with os.scandir(Path(self.root, place)) as entries:
-                is_folder = {entry.name: entry.is_dir() for entry in entries}
+                for entry in entries:
+                    at = _join(place, entry.name)
+                    is_folder[entry.name] = entry.is_dir()  # raises for a link to itself
         except OSError as error:
             raise InputError(
-                f"data.folder: {(place or str(self.root))!r} cannot be read ({error.strerror})"
+                f"data.folder: {(at or str(self.root))!r} cannot be read ({error.strerror})"
             ) from None
         names = sorted(is_folder, key=_order)
-        system = [name for name in names if name.startswith(".") or name.lower() in SYSTEM]
+        system = [name for name in names if _is_of_system(name, is_folder[name])]
         self.leave_out("hidden or of the system", [_join(place, name) for name in system])
         names = [name for name in names if name not in system]
         return [n for n in names if is_folder[n]], [n for n in names if not is_folder[n]]
@@ -98,7 +109,8 @@ class Tree:
         here = (status.st_dev, status.st_ino)
         if here in above:
             raise InputError(
-                f"data.folder: {place!r} is a link to a folder that it is in; remove the link"
+                f"data.folder: {self._link(place)!r} is a link to a folder that it is in; "
+                "remove the link"
             )
         folders, files = self.scan(place)
         images = [_join(place, name) for name in files if _is_image(name)]
@@ -109,6 +121,14 @@ class Tree:
             for paths in self._images(_join(place, folder), above | {here}):
                 deep += paths
         return images, deep
+
+    def _link(self, place: str) -> str:
+        """The last link on the way to a place, where it lies; relative to `root` if inside it."""
+        path, root = Path(self.root, place), self.root.resolve()
+        while not path.is_symlink() and path != self.root:
+            path = path.parent
+        link = path.parent.resolve() / path.name
+        return str(link.relative_to(root) if link.is_relative_to(root) else link)
 
 
 def read_tree(named: str) -> Tree:
@@ -128,9 +148,16 @@ def read_tree(named: str) -> Tree:
     folders, files = tree.scan("")
     tree.leave_out("beside the classes", files)
     splits = _find_splits(tree, folders)
+    _check_split_names(tree, folders, splits)
     if not splits:
         if not folders:
             raise _no_classes(named, files)
+        inside, files = tree.scan(folders[0]) if len(folders) == 1 else ([], [])
+        if inside and not any(map(_is_image, files)):
+            raise InputError(
+                f"data.folder: only the category {shown(folders[0])}; at least two are needed. If "
+                f"they are inside it, name that folder: data.folder: {_join(named, folders[0])}"
+            )
         tree.classes[""] = _name_classes("", folders)
         return tree
     tree.splits = splits
@@ -157,6 +184,8 @@ def check_classes(tree: Tree, categories: tuple[str, ...]) -> None:
         InputError: names each class, where it is, and where it is not.
     """
     for split, names in tree.classes.items():
+        if split not in ("", "train"):
+            _check_spelling(tree, split, categories)
         if split not in ("", "train") and not names.keys() & tree.classes["train"].keys():
             raise _unlabelled(tree, split, f"it holds {list_names(list(names))}, no class of train")
     every = sorted({name for names in tree.classes.values() for name in names}, key=_order)
@@ -172,6 +201,24 @@ def check_classes(tree: Tree, categories: tuple[str, ...]) -> None:
             "them, or leave it out of data.categories"
         )
         raise InputError("\n  ".join([first, *shorten(wrong)]))
+
+
+def _check_spelling(tree: Tree, split: str, categories: tuple[str, ...]) -> None:
+    """Refuse names of a split that are train's but for capitals, outer spaces or Unicode form."""
+
+    def plain(name: str) -> str:
+        return unicodedata.normalize("NFKC", name).strip().casefold()
+
+    names, train = tree.classes[split].keys(), tree.classes["train"].keys()
+    meant = {plain(name): name for name in train if name not in names}
+    pairs = {name: meant[plain(name)] for name in names - train if plain(name) in meant}
+    pairs = dict(sorted(pairs.items(), key=lambda pair: _order(pair[0])))
+    if pairs and (not categories or {*categories} & {*pairs, *pairs.values()}):
+        raise InputError(
+            f"data.folder: {list_names(list(pairs))} of {tree.splits[split]} differ from "
+            f"{tree.splits['train']}'s {list_names(list(pairs.values()))} only in capitals, spaces "
+            "or Unicode form; rename them"
+        )
 
 
 def _find_splits(tree: Tree, folders: list[str]) -> dict[str, str]:
@@ -207,8 +254,34 @@ def _find_splits(tree: Tree, folders: list[str]) -> dict[str, str]:
     return {split: found[split] for split in SPLITS if split in found}
 
 
+def _check_split_names(tree: Tree, folders: list[str], splits: dict[str, str]) -> None:
+    """Refuse folders that look like splits where they would be classes, or be left out."""
+    matches = [match for name in folders if (match := _LIKE_SPLIT.fullmatch(name))]
+    kinds = {match[0]: match.lastgroup for match in matches}
+    used = {kinds[name] for name in splits.values()}
+    train = [name for name, kind in kinds.items() if kind == "train"]
+    held_out = [name for name, kind in kinds.items() if kind != "train" and kind not in used]
+    if not train or not held_out:
+        return
+    classes = {name: {*tree.scan(name)[0]} for name in (*train, *held_out)}
+    wrong = any(classes[one] & classes[other] for one in train for other in held_out)
+    if not splits:  # `trains` and `tests` beside `cars` may be classes, `train_images` are not
+        long = {match[0] for match in matches if match[0] != match[match.lastgroup or 0]}
+        wrong |= len(kinds) == len(folders) or all(long & {*names} for names in (train, held_out))
+    if wrong:
+        raise InputError(
+            f"data.folder: {list_names(list(kinds))} look like splits, not classes; rename them "
+            "to train and test (and validation)"
+        )
+
+
 def _name_classes(place: str, folders: list[str]) -> dict[str, str]:
     """Return category to folder. Some systems set a name's accents apart from its letters."""
+    if sorted(map(str.lower, folders)) == ["images", "labels"]:
+        raise InputError(
+            f"data.folder: {_join(place, folders[0])!r} and {_join(place, folders[1])!r} are a "
+            "layout for detection (YOLO's), not classes; sort the images into one folder a class"
+        )
     found: dict[str, str] = {}
     for folder in folders:
         name = unicodedata.normalize("NFC", folder)
@@ -239,6 +312,14 @@ def _unlabelled(tree: Tree, split: str, why: str) -> InputError:
     return InputError(
         f"data.folder: {shown(folder)} has no labels ({why}), so nothing can be measured on it; "
         f"sort it into the classes of {train}, or move it elsewhere: {instead}"
+    )
+
+
+def _is_of_system(name: str, is_folder: bool) -> bool:
+    return bool(
+        name.startswith(".")
+        or name.lower() in SYSTEM
+        or (is_folder and re.match(r"[@~]|found\.\d{3}$", name, re.IGNORECASE))
     )
 
 
