@@ -20,7 +20,8 @@ from quickspine.sources.idx.reader import IdxFile
 from tests.unit.sources.conftest import Fetch, names, splits
 
 SOURCE = "idx"
-CODES = {np.dtype("uint8"): 0x08, np.dtype("int32"): 0x0C, np.dtype("float32"): 0x0D}
+NAMES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
+CODES = {np.dtype(name): code for code, name in NAMES.items()}
 
 
 def idx(array: NDArray[Any]) -> bytes:
@@ -117,13 +118,26 @@ def test_names_of_classes_and_title(fetch: Fetch, tmp_path: Path) -> None:
     titled = fetch(folder=folder, title="Fashion-MNIST", categories=clothes[:2])
     assert titled["source"] == "Fashion-MNIST"
     assert "Fashion-MNIST" in titled["attribution"]
+    (folder / "labels.txt").write_text("2: a 2\n0 b\n1. c\n")
+    assert names(fetch(folder=folder)) == ["b", "c", "a 2"]
+    has = "mnist has 3 labels, 0 to 2; give each one name"
+    refused = fetch.refused(folder=folder, category_names=["a", "b"])
+    assert f"data.category_names: 2 names ('a' to 'b'), but {has}" in refused
     for text, message in {
-        "a\nb": "label 2 is out of range: labels.txt names 0 to 1",
+        "": "labels.txt: not a name of a category a line (an empty file); mend it",
+        "a\n2 fish\nb": "(1 of 3 begin with a number, not each with another of 0 to 2)",
+        "1 a\n2 b\n3 c": "(3 of 3 begin with a number, not each with another of 0 to 2)",
+        "a\nb": f"labels.txt: 2 names ('a' to 'b'), but {has}",
+        "#x\na\nb\nc": "labels.txt: 4 names ('#x' to 'c')",
         "a\nb\na": "labels.txt: not a name of a category a line (two are named 'a')",
-        "a\nb\nc\nd": "no images of 'd' in train, 'd' in test",
+        "a\nb\nc\nd": "labels.txt: 4 names ('a' to 'd'), but mnist has 3 labels, 0 to 2",
     }.items():
         (folder / "labels.txt").write_text(text)
         assert message in fetch.refused(folder=folder)
+    assert names(fetch(folder=folder, categories=["a", "c"])) == ["a", "c"]
+    (folder / "labels.txt").unlink()
+    (folder / "labels.txt").mkdir()
+    assert "labels.txt: cannot be read (Is a directory)" in fetch.refused(folder=folder)
 
 
 def test_emnist_and_qmnist_side_by_side(
@@ -172,11 +186,15 @@ def test_emnist_and_qmnist_side_by_side(
         ({"train_labels": TRAIN * np.uint8(2)}, "label 4 is out of range: no image has label 1"),
         ({"t10k_labels": np.array([2, 2, 1, 1, 1], np.uint8)}, "no images of '0' in test"),
         ({"train_labels": TRAIN.astype(np.int32)}, "holds int32 [8]; labels are uint8 [n], or"),
+        ({"train_labels": TRAIN.astype(np.int8)}, "holds int8 [8]; labels are uint8 [n], or int32"),
         ({"train_labels": np.full((8, 8), -3, np.int32)}, "label -3 is out of range (0 to 999)"),
         ({"train_images": pictures(TRAIN, 4, 4)}, "images of [4, 4] pixels in train and of [4, 5]"),
-        ({"train_images": pictures(TRAIN).astype(np.float32)}, "values of IDX type 0x0D; uint8 or"),
+        (
+            {"train_images": pictures(TRAIN).astype(np.float32)},
+            "holds float32 [8, 4, 5]; images",
+        ),
         ({"train_images": pictures(TRAIN)[..., None]}, "holds uint8 [8, 4, 5, 1]; images are"),
-        ({"train_labels": TRAIN[:0], "train_images": pictures(TRAIN[:0])}, "train has none"),
+        ({"train_labels": TRAIN[:0], "train_images": pictures(TRAIN[:0])}, "holds no labels: its"),
         ({"train_labels": TRAIN * np.uint8(0), "t10k_labels": TEST * np.uint8(0)}, "only the cat"),
     ],
 )
@@ -213,6 +231,8 @@ def test_what_cannot_be_had_is_said(
     for content, what in ((b"\n<!DOCTYPE html><html>", "a web page (HTML)"), (b"BZh", "a bzip2")):
         put(folder, "train-labels-idx1-ubyte.gz", content, packed=False)
         assert f"train-labels-idx1-ubyte.gz: not in MNIST's format: {what}" in refused()
+    put(folder, "train-labels-idx1-ubyte.gz", gzip.compress(idx(TRAIN)))
+    assert "train-labels-idx1-ubyte.gz: gzipped twice; unpack it once" in refused()
     put(folder, "train-labels-idx1-ubyte.gz", idx(TRAIN))
     put(folder, "t10k-images-idx3-ubyte", idx(pictures(TEST)))  # beside the packed one: no matter
     put(folder, "test-labels-idx1-ubyte.gz", idx(TEST))

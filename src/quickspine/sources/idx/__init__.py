@@ -97,8 +97,8 @@ def _check_images(found: FileSet, labels: dict[str, NDArray[np.int64]]) -> tuple
             rows, *shape = file.shape
             if file.dtype != np.uint8 or len(shape) != 2 or max(shape) > MAX_SIDE:
                 raise file.error(
-                    f"holds {file.dtype.name} {list(file.shape)}; images are uint8 "
-                    f"[n, height, width], at most {MAX_SIDE} pixels a side"
+                    f"holds {file.dtype.name} {list(file.shape)}",
+                    f"images are uint8 [n, height, width], at most {MAX_SIDE} pixels a side",
                 )
             if rows != len(labels[split]):
                 other = found.files[split, "labels"].name

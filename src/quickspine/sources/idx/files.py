@@ -36,6 +36,8 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _NAMES = re.compile(rf"{_PREFIX}(?P<what>mapping|labels)\.txt", re.IGNORECASE)
+# 0 cat, 0: cat, 0. cat
+_NUMBERED = re.compile(r"([0-9]{1,9})(?:\s*[:;,=)]\s*|\.?\s+(?:-\s+)?)(\S.*)")
 
 
 @dataclass
@@ -136,7 +138,8 @@ def _sort(paths: list[Path]) -> dict[str, FileSet]:
             )
     for path in paths:
         match = _NAMES.fullmatch(path.name)
-        if match is not None and path.is_file():
+        # A folder named labels.txt is refused when the names are read.
+        if match is not None and (path.is_file() or match["what"].lower() == "labels"):
             name = (match["set"] or "").lower()
             for each in [sets[name]] if name in sets else [] if name else sets.values():
                 each.names.setdefault(match["what"].lower(), path)
@@ -163,19 +166,28 @@ def name_labels(data: Data, found: FileSet, labels: dict[str, NDArray[np.int64]]
     if data.category_names is not None:
         names, source = list(data.category_names), "data.category_names"
     elif "labels" in found.names:
-        names, source = _read_lines(found.names["labels"]), found.names["labels"].name
+        names, source = _read_lines(found.names["labels"]), str(found.names["labels"])
     else:
         names, source = [], ""
     if names:
         # A list for labels that begin at 1, as EMNIST's letters, may leave out label 0.
-        first = train[0] if train and len(names) == train[-1] + 1 - train[0] else 0
+        first = train[0] if len(names) == train[-1] + 1 - train[0] else 0
         table = dict(enumerate(names, first))
-        source += " names"
+        seen = sorted({*train, *present["test"]})
+        # With data.categories some names may have no images; but a comment moves those after it.
+        before, after = min(table) < seen[0], max(table) > seen[-1]
+        comment = after and any(name.startswith("#") for name in names)
+        if comment or ((before or after) and not data.categories) or not {*train} <= table.keys():
+            raise InputError(
+                f"{source}: {len(names)} names ({shown(names[0])} to {shown(names[-1])}), but "
+                f"{found.name} has {len(seen)} labels, {seen[0]} to {seen[-1]}; give each one name"
+            )
+        source = f"{Path(source).name} names"
     elif "mapping" in found.names:
         table, source = _read_mapping(found.names["mapping"]), f"{found.names['mapping'].name} has"
     else:
         table, source = {label: str(label) for label in train}, "train has"
-        gaps = sorted({*range(train[0], train[-1])} - {*train}) if train else []
+        gaps = sorted({*range(train[0], train[-1])} - {*train})
         if gaps:
             path = found.files["train", "labels"]
             raise _out_of_range(path, train[-1], f"no image has label {gaps[0]}")
@@ -191,12 +203,28 @@ def _out_of_range(path: Path, label: int, why: str) -> InputError:
 
 
 def _read_lines(path: Path) -> list[str]:
-    """Read a name a line, in the order of the labels."""
+    """Read a name a line, in the order of the labels, or with its label before it."""
     try:
         names = [line.strip() for line in path.read_text("utf-8-sig").strip().splitlines()]
+        numbered = [match for name in names if (match := _NUMBERED.fullmatch(name))]
+        if numbered:
+            table = {int(match[1]): match[2] for match in numbered}
+            if sorted(table) != list(range(len(names))):
+                raise ValueError(
+                    f"{len(numbered)} of {len(names)} begin with a number, not each with another "
+                    f"of 0 to {len(names) - 1}"
+                )
+            names = [table[label] for label in sorted(table)]
+        if not names:
+            raise ValueError("an empty file")
         _check_names(names)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a name of a category a line ({error!s:.100})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); take it away") from None
+    except ValueError as error:
+        raise InputError(
+            f"{path}: not a name of a category a line ({error!s:.100}); mend it, or use "
+            "data.category_names"
+        ) from None
     return names
 
 

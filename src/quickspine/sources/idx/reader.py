@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from quickspine.errors import InputError
 from quickspine.sources.file_types import GZIP, describe_content
 
-TYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype(np.uint8), 0x0C: np.dtype(">i4")}
+CODES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+TYPES: dict[int, np.dtype[Any]] = {code: np.dtype(name) for code, name in CODES.items()}
 MAX_ROW = 1 << 26  # bytes of a row: a header that promises more is damaged
 BLOCK = 1 << 22  # bytes read at once, or a row where that is longer
 MAX_LABEL = 999  # a larger label is damage
@@ -32,7 +33,7 @@ class IdxFile:
 
     Attributes:
         path: the file.
-        dtype: of a value: uint8, or big-endian int32.
+        dtype: of a value, big-endian.
         shape: of all, [rows, ...].
 
     Raises:
@@ -77,17 +78,19 @@ class IdxFile:
         """Close the file."""
         self._file.close()
 
-    def error(self, problem: str) -> InputError:
+    def error(self, problem: str, remedy: str = "fetch the file anew") -> InputError:
         """Return the error that names this file."""
-        return InputError(f"{self.path}: {problem}; fetch the file anew")
+        return InputError(f"{self.path}: {problem}; {remedy}")
 
     def _header(self) -> tuple[np.dtype[Any], tuple[int, ...]]:
         start = self._read(4)
+        if start[:2] == GZIP and isinstance(self._file, gzip.GzipFile):
+            raise self.error("gzipped twice", "unpack it once (gunzip)")
         if len(start) < 4 or start[:2] != b"\0\0" or start[3] == 0:
             what = describe_content(start + self._read(508))
             raise self.error(f"not in MNIST's format: {what}")
         if start[2] not in TYPES:
-            raise self.error(f"values of IDX type 0x{start[2]:02X}; uint8 or int32 is needed")
+            raise self.error(f"values of an unknown IDX type, 0x{start[2]:02X}")
         sizes = self._read(4 * start[3])
         if len(sizes) < 4 * start[3]:
             raise self.error("cut off in its header")
@@ -128,9 +131,11 @@ def read_labels(path: Path) -> NDArray[np.int64]:
         plain = file.dtype == np.uint8 and len(file.shape) == 1
         if not plain and not (file.dtype == ">i4" and file.shape[1:] == (QMNIST_COLUMNS,)):
             raise file.error(
-                f"holds {file.dtype.name} {list(file.shape)}; labels are uint8 [n], or "
-                f"int32 [n, {QMNIST_COLUMNS}] as QMNIST's"
+                f"holds {file.dtype.name} {list(file.shape)}",
+                f"labels are uint8 [n], or int32 [n, {QMNIST_COLUMNS}] as QMNIST's",
             )
+        if file.shape[0] == 0:
+            raise file.error("holds no labels: its header gives 0 rows")
         blocks = [block if plain else block[:, 0] for block in file.blocks()]
         labels = np.concatenate([np.empty(0, np.int64), *blocks]).astype(np.int64)
         if wrong := labels[(labels < 0) | (labels > MAX_LABEL)][:1].tolist():
