@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -57,6 +58,15 @@ class Folder:
     def request_url(self, category: str) -> str:
         """The category's path, to read from."""
         return str(self.path(category))
+
+    def similar(self, category: str) -> str | None:
+        """The name of a file that may be meant, such as `cat (1).npy` or `CAT.NPY`, if any."""
+        ending, prefix = self.layout.ending, _plain(f"{self.layout.path}/")
+        for path in sorted(self.folder.glob("*")):
+            stem = _plain(path.stem).removeprefix(prefix)
+            if path.suffix.lower() == ending and _letters(stem) == _letters(_plain(category)):
+                return path.name
+        return None
 
     @functools.cached_property
     def _downloads(self) -> dict[str, Path]:
@@ -176,12 +186,12 @@ def _file_url_path(mirror: str) -> Path:
 def _folder(mirror: str, path: Path, layout: Layout) -> Folder:
     shown = mirror.rstrip("/")
     if not path.is_dir():
-        raise ValueError("no such folder")
+        raise ValueError("is a file" if path.exists() else "no such folder")
     for inner in (layout.path, layout.path.rpartition("/")[2]):
         if (path / inner).is_dir():
             return Folder(path / inner, f"{shown}/{inner}", layout)
     try:
-        if any(path.glob(f"*{layout.ending}")):
+        if any(file.suffix.lower() == layout.ending for file in path.glob("*")):
             return Folder(path, shown, layout)
     except OSError as error:
         raise ValueError(f"a folder that cannot be read ({error.strerror})") from None
@@ -191,3 +201,8 @@ def _folder(mirror: str, path: Path, layout: Layout) -> Folder:
 def _plain(name: str) -> str:
     """A file's name without quoting, case, and the difference between separators."""
     return unquote(name).replace("/", " ").replace("_", " ").replace("+", " ").casefold()
+
+
+def _letters(name: str) -> str:
+    """A plain name's letters and digits, without the number of a second download or copy."""
+    return re.sub(r" ?\(\d+\)$| (?:- )?copy$|[^\w]", "", name)

@@ -20,6 +20,7 @@ from quickspine.sources.download import (
     TransientError,
     Version,
 )
+from quickspine.sources.file_types import describe_content
 from quickspine.sources.storage import npy
 
 HEAD = 128  # bytes asked for to see a header, and bytes of the header that is written
@@ -123,7 +124,8 @@ class NpyPrefix:
                 start = b"".join(reply.chunks)
             header = self._check(start, reply.version.size)
             if header is None and len(start) < size:
-                raise DownloadError(f"it ends after {len(start)} bytes, inside its header")
+                empty = "" if start else ": an empty file"
+                raise DownloadError(f"it ends after {len(start)} bytes, inside its header{empty}")
             size *= 4
         self._start = start[: header.length]
         self._header, self._version = header, reply.version
@@ -138,7 +140,9 @@ class NpyPrefix:
             header = npy.parse(start)
         except npy.NpyError as error:
             remedy = "check data.mirror, or have the file there mended"
-            raise InputError(f"{self.url}: {error}; {remedy}") from None
+            other = f"not a .npy file but {describe_content(start)}"
+            problem = error if start.startswith(npy.MAGIC) else other
+            raise InputError(f"{self.url}: {problem}; {remedy}") from None
         if header is None:
             return None
         if size is not None and header.length + header.rows * npy.ROW > size:

@@ -153,7 +153,7 @@ def gather(
         except InputError as error:
             return error
         except DownloadError as error:
-            return InputError(f"{place.url(name)}: {error}; {_remedy(error)}")
+            return InputError(f"{place.url(name)}: {error}; {_remedy(error, place, name)}")
 
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
@@ -167,7 +167,10 @@ def gather(
     return [result for result in results.values() if not isinstance(result, InputError)]
 
 
-def _remedy(error: DownloadError) -> str:
+def _remedy(error: DownloadError, place: mirror.Place, name: str) -> str:
+    similar = place.similar(name) if isinstance(place, mirror.Folder) else None
+    if similar and error.status == 404:
+        return f"{similar!r} is there: rename it to {mirror.file_name(name, place.layout)!r}"
     if error.status in mirror.ABSENT:
         return "check data.mirror, or take the category out of data.categories"
     if not isinstance(error, TransientError):  # it will be the same the next time

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from quickspine import categories
 from quickspine.errors import InputError
 from quickspine.sources import mirror
+from tests.unit.sources.conftest import Fetch
 
+SOURCE = "quickdraw"
 DEFAULT = "https://storage.googleapis.com/quickdraw_dataset"
 
 
@@ -116,5 +118,24 @@ def test_a_folder_without_drawings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="without drawings"):
         mirror.parse(str(tmp_path))
     (tmp_path / "cat.npy").touch()
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="is a file; give an http"):
         mirror.parse(str(tmp_path / "cat.npy"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("CAT.NPY", b"", "no such file; 'CAT.NPY' is there: rename it to 'cat.npy'"),
+        ("full_numpy_bitmap_cat (1).npy", b"", "'full_numpy_bitmap_cat (1).npy' is there: rename"),
+        ("bat.npy", b"", "no such file; check data.mirror"),
+        ("cat.npy", b"", "inside its header: an empty file; check data.mirror"),
+        ("cat.npy", b"<!DOCTYPE html><html>", "not a .npy file but a web page (HTML); check data"),
+    ],
+)
+def test_files_that_are_nearly_drawings_are_named(
+    fetch: Fetch, tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / name).write_bytes(content)
+    asked = {"mirror": tmp_path / "mirror", "categories": ["cat", "dog"]}
+    assert message in fetch.refused(**asked, drawings_per_category=1)
