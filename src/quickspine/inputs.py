@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,10 +18,12 @@ from quickspine.console import make_output_safe
 from quickspine.errors import InputError
 from quickspine.params import Params, load
 from quickspine.params.paths import resolve_path
+from quickspine.yaml_file import read
 
 FOLDER = Path("inputs")
 NOTHING = Path("none")  # where a link leads when the params name nothing outside
 BUILT_IN_WEIGHTS = ("imagenet", "none")
+SHOWN = 3  # names in a message
 
 
 def outside_data(params: Params) -> Path | None:
@@ -43,6 +47,50 @@ def outside_weights(params: Params) -> Path | None:
     """The weights file that `finetune` reads; None where the weights are built in."""
     weights = params.finetune.weights
     return None if weights in BUILT_IN_WEIGHTS else Path(weights)
+
+
+def check(params: Params) -> None:
+    """Refuse data outside the project that DVC cannot hash; it would name neither key nor file.
+
+    Raises:
+        InputError: if a folder or file that the params name is missing, or a folder holds what is
+            neither file nor folder (DVC would wait for a pipe for ever), or a name not in UTF-8.
+    """
+    data, weights = outside_data(params), outside_weights(params)
+    if data is not None and not _is_frozen("fetch"):
+        key = "data.folder" if params.data.source in ("folder", "idx") else "data.mirror"
+        folder = resolve_path(str(data))
+        if not folder.is_dir():
+            raise InputError(
+                f"{key}: no such folder. Received: {data}; where data/raw is enough "
+                "(a clone without the folder, an unplugged disk): dvc freeze fetch"
+            )
+        if odd := list(islice(_odd_names(folder), SHOWN)):
+            raise InputError(f"{key}: remove or rename {', '.join(odd)}")
+    if weights is not None and params.finetune.enabled and not resolve_path(str(weights)).is_file():
+        raise InputError(
+            f"finetune.weights: no such file. Received: {weights}; "
+            f"without a file there are {' and '.join(BUILT_IN_WEIGHTS)}"
+        )
+
+
+def _is_frozen(stage: str) -> bool:
+    """Whether `dvc freeze` keeps DVC from running the stage."""
+    project = Path("dvc.yaml")
+    return project.is_file() and bool(read(project)["stages"][stage].get("frozen"))
+
+
+def _odd_names(folder: Path) -> Iterator[str]:
+    """What is no file or folder, or has no name in UTF-8, with the reason."""
+    for place, _, files in os.walk(folder):
+        for path in (Path(place, name) for name in files):
+            try:
+                str(path).encode()
+                if not path.is_file():
+                    kind = "a broken link" if path.is_symlink() else "neither file nor folder"
+                    yield f"{str(path)!r} ({kind})"
+            except UnicodeEncodeError:
+                yield f"{str(path)!a} (its name is not UTF-8)"
 
 
 def link_data(params: Params) -> None:
@@ -71,6 +119,8 @@ def _link(name: str, target: Path | None) -> None:
         target = NOTHING
     else:
         target = resolve_path(str(target))
+        if not target.exists():
+            return  # DVC could not even start a stage with a link that leads nowhere
         if target.is_relative_to(Path.cwd()) and _is_in_git(target):
             target = Path(os.path.relpath(target, FOLDER))  # clones have it too
     if link.is_symlink() and link.readlink() == target:
@@ -86,6 +136,7 @@ if __name__ == "__main__":
     make_output_safe()
     try:
         chosen = load(sys.argv[1] if len(sys.argv) > 1 else "params.yaml")
+        check(chosen)
         link_data(chosen)
         link_weights(chosen)
     except InputError as error:

@@ -107,8 +107,8 @@ def main() -> None:
 
     try:
         steps = plan(*read_project())
-    except DvcException as error:
-        print(f"plan: {error}", file=sys.stderr)
+    except (DvcException, OSError, UnicodeError) as error:
+        print(f"plan: {error}; `make plan` checks params.yaml first", file=sys.stderr)
         sys.exit(2)
     width = max(len(step.stage) for step in steps)
     for step in steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,39 @@ def test_mirror_weights_and_links_are_found_from_a_copy(
     params = make_params({"data.source": "folder", "data.folder": folder})
     inputs.link_data(params)
     assert Path("inputs/data").resolve() == base / "given"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"data.source": "folder", "data.folder": "mising"},
+            r"data\.folder: no such folder.*mising",
+        ),
+        ({"data.source": "quickdraw", "data.mirror": "/lost"}, r"data\.mirror: no such folder"),
+        ({"finetune.weights": "ImageNet"}, r"finetune\.weights: no such file.*imagenet and none"),
+        ({"data.source": "folder", "data.folder": "pipe"}, r"remove or rename '.*fifo' \(neither"),
+        ({"data.source": "folder", "data.folder": "link"}, r"'.*l\.png' \(a broken link\)"),
+        ({"data.source": "folder", "data.folder": "latin"}, r"caf.*\(its name is not UTF-8\)"),
+    ],
+)
+def test_what_dvc_could_not_hash_is_refused_by_key(
+    project: Path, make_params: MakeParams, changes: dict[str, str], words: str
+) -> None:
+    for name in ("pipe", "link", "latin"):
+        (project / name).mkdir()
+    os.mkfifo(project / "pipe" / "fifo")
+    (project / "link" / "l.png").symlink_to("nothing")
+    Path(os.fsdecode(os.fsencode(project / "latin") + b"/caf\xe9.png")).touch()
+    (project / "inputs" / "none").mkdir(parents=True)
+    side = 32 if changes.get("data.source") == "folder" else None
+    params = make_params({"data.image_size": side, **changes})
+    (project / "dvc.yaml").write_text("stages: {fetch: {}}")
+    with pytest.raises(InputError, match=words):
+        inputs.check(params)
+    inputs.link_data(params)
+    inputs.link_weights(params)
+    assert all(link.exists() for link in (project / "inputs").glob("*"))
+    (project / "dvc.yaml").write_text("stages: {fetch: {frozen: true}}")
+    if "weights" not in words:
+        inputs.check(params)
