@@ -89,7 +89,7 @@ def read(path: Path) -> dict[Any, Any]:
         ) from None
     if not isinstance(values, dict):
         kind = "nothing" if values is None else f"a {type(values).__name__}"
-        raise InputError(f"{path}: holds {kind} instead of keys; see params.yaml in the project")
+        raise InputError(f"{path}: holds {kind} instead of keys; restore it: git checkout {path}")
     return values
 
 

@@ -61,8 +61,14 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
         remedy = f"did you mean {close[0]}?" if close else f"known here: {', '.join(fields)}"
         return f"{key}: unknown key; {remedy}"
     if detail["type"] == "missing":
-        return f"{key}: missing; add it (the project's params.yaml shows it)"
+        return f"{key}: missing; add it (presets/default.yaml has every key)"
     message = detail["msg"].removeprefix("Value error, ")
-    message = message.replace("Tuple", "list", 1).replace("valid tuple", "valid list", 1)
+    if detail["type"] == "tuple_type":
+        message = "Input should be a list in brackets, such as [a, b]"
+    elif detail["type"] == "too_short":
+        message = f"at least {detail['ctx']['min_length']} is needed"
+    elif detail["type"].startswith("model_"):
+        message = f"Input should be keys and values: {', '.join(_fields(location, model))}"
+    message = message.replace("Tuple", "list", 1)
     message = message[:1].lower() + message[1:] if message.startswith("Input") else message
     return f"{key}: {message}. Received: {shown(detail['input'])}"
