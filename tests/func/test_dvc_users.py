@@ -31,6 +31,7 @@ def project(tmp_path: Path) -> Project:
     return new(tmp_path / "a project")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("python3", path=BARE), reason="the system has no python3")
 def test_stages_find_the_project_s_environment(project: Project) -> None:
     """`.venv/bin/dvc repro`, `exp run --temp` and `python3 -m pipeline.fetch`, not activated."""

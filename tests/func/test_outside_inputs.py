@@ -38,6 +38,7 @@ def project(tmp_path: Path) -> Project:
     return new(tmp_path / "project", changes)
 
 
+@pytest.mark.slow
 def test_replaced_pictures_are_fetched_again_also_past_the_run_cache(
     project: Project, tmp_path: Path
 ) -> None:
@@ -84,6 +85,7 @@ def test_another_folder_and_none_are_noticed(project: Project, tmp_path: Path) -
     assert (project.path / "inputs" / "data").readlink() == Path("none")
 
 
+@pytest.mark.slow
 def test_a_folder_inside_the_project_is_found_from_temporary_copies(project: Project) -> None:
     """One that git ignores is not in DVC's copies; one that git holds is, and in clones too."""
     write(project.path / "pictures", 20)

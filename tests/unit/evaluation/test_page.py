@@ -264,7 +264,7 @@ def shape(found: Outline) -> tuple[list[str], list[tuple[str, str]]]:
     return found.tags, [(tag, name) for tag, name, _ in found.attributes]
 
 
-@settings(max_examples=30)
+@settings(max_examples=8)
 @given(names=st.lists(NAMES, min_size=3, max_size=3, unique=True))
 @example(names=list(HOSTILE[:3]))
 @example(names=list(HOSTILE[6:9]))

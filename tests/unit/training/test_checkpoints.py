@@ -160,9 +160,8 @@ def test_the_course_is_worth_testing(whole: Fitted) -> None:
     assert whole.best == whole.history[0]
 
 
-@pytest.mark.core
 @pytest.mark.slow
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, STEPS * EPOCHS - 1), min_size=1, max_size=3), st.booleans())
 @example([1, 1, 1], True)
 @example([STEPS, 0, STEPS - 1], False)
@@ -181,8 +180,9 @@ def test_killed_at_any_steps_equals_never_killed(
     assert bench.reported == whole.history  # every epoch is told, whoever ran it
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("at", [1, 2, 4, 11])
+@pytest.mark.parametrize(
+    ("at", "number"), [(1, signal.SIGTERM), (4, signal.SIGINT), (11, signal.SIGTERM)]
+)
 def test_a_signal_loses_no_step(
     bench: Bench, whole: Fitted, number: signal.Signals, at: int
 ) -> None:

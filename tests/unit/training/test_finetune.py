@@ -219,6 +219,7 @@ def test_heads_differ_in_nothing_but_the_head(shared: Shared) -> None:
     assert facts[1]["code_digest"] == facts[2]["code_digest"] == code_digest("finetune", "spinal")
 
 
+@pytest.mark.slow
 def test_equal_runs_are_equal_with_and_without_kept_features(
     shared: Shared, runs: Runs, tmp_path: Path
 ) -> None:
@@ -237,6 +238,7 @@ def test_what_is_saved_is_the_best_epoch_of_both_phases(shared: Shared, run: str
     check_validated(outcome, shared.runs.records)
 
 
+@pytest.mark.slow
 def test_blocks_that_get_worse_are_forgotten(runs: Runs) -> None:
     runs.spoil = True
     outcome = runs.run("dense", 1)
@@ -256,6 +258,7 @@ def test_the_head_alone_can_be_all_that_trains(
     check_validated(outcome, runs.records)
 
 
+@pytest.mark.slow
 def test_all_blocks_train_by_the_paper_s_recipe(
     runs: Runs, make_params: Callable[..., Params]
 ) -> None:
@@ -279,6 +282,7 @@ def test_all_blocks_train_by_the_paper_s_recipe(
         assert (len(trunk.weights), len(tail.weights)) == (0, len(before.weights))
 
 
+@pytest.mark.slow
 def test_other_images_or_code_are_other_features(
     runs: Runs, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
 ) -> None:

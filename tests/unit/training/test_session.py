@@ -16,6 +16,7 @@ from quickspine.training import devices, scratch, session
 from quickspine.training.devices import Device
 
 
+@pytest.mark.slow
 def test_records_replaced_while_they_train_are_refused(
     small: Params,
     records: RecordSet,

@@ -31,6 +31,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return seen
 
 
+@pytest.mark.slow
 def test_each_stage_reads_its_own_splits(
     small: Params, records: RecordSet, cpu: Device, read: set[str], tmp_path: Path
 ) -> None:
