@@ -27,13 +27,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
+    shared = Path(os.environ.get("FINISHED_PIPELINE", shared))  # kept for the next run of tests
     whole = shared / "finished"
     with FileLock(shared / "finished.lock"):
         if not whole.exists():
             project = new(tmp_path_factory.mktemp("pipeline") / "project")
             project.repro()
             project.commit()
-            project.path.rename(whole)
+            shutil.move(project.path, whole)
     return Project(whole).copy(tmp_path_factory.mktemp("finished") / "project")
 
 

@@ -54,9 +54,9 @@ def test_the_pipeline_learns_real_drawings(tmp_path: Path) -> None:
         "data.categories": ["apple", "bicycle", "fish", "tree"],
         "data.drawings_per_category": 800,
         "heads": ["spinal"],
+        "finetune.enabled": False,
         "train.width": 0.25,
         "train.epochs": 3,
-        "finetune.head_epochs": 3,
         "tracking.enabled": False,  # others look at the runs
     }
     project = new(tmp_path / "project", changes)

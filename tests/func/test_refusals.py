@@ -68,7 +68,7 @@ def test_damage_is_named_by_the_stage_that_meets_it(copied: Copied) -> None:
     undo()
 
     project.set({"train.backbone": "vgg19"})
-    message = "train.backbone: vgg19 needs drawings of at least 32x32 pixels. Received: the data's"
+    message = "train.backbone: vgg19 needs images of at least 32x32 pixels. Received: the data's"
     refuses(project, message, *train)
     project.set({"train.backbone": "vgg5"})
 
