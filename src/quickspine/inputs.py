@@ -90,7 +90,7 @@ def _odd_names(folder: Path) -> Iterator[str]:
                     kind = "a broken link" if path.is_symlink() else "neither file nor folder"
                     yield f"{str(path)!r} ({kind})"
             except UnicodeEncodeError:
-                yield f"{str(path)!a} (its name is not UTF-8)"
+                yield f"{str(path)!a} (its name is not UTF-8; where it is, set PYTHONUTF8=1)"
 
 
 def link_data(params: Params) -> None:

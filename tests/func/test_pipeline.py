@@ -155,11 +155,11 @@ def test_another_head_is_compared_with_the_others(copied: Callable[[], Project])
     """Only its own trainings run; the rest are those of the first run."""
     project = copied()
     heads = ["dense", "spinal", "progressive"]
-    project.set({"heads": heads, "tracking.enabled": False})  # others look at the runs
-    assert sorted(project.repro()) == ["evaluate", "finetune@progressive-1", "train@progressive-1"]
+    project.set({"heads": heads, "finetune.enabled": False, "tracking.enabled": False})
+    finetunings = [f"finetune@{head}-1" for head in heads]  # each leaves skipped.json
+    assert sorted(project.repro()) == sorted(["evaluate", *finetunings, "train@progressive-1"])
     metrics = project.json("evaluation/metrics.json")
-    assert {len(metrics["pairs"][stage]) for stage in ("train", "finetune")} == {3}
-    assert len(metrics["models"]) == 6
+    assert len(metrics["pairs"]["train"]) == len(metrics["models"]) == 3
     report = (project.path / "evaluation/report.html").read_text(encoding="utf-8")
     for head in heads:
         assert f"train-{head}" in report
@@ -205,16 +205,6 @@ def test_another_category_runs_all_again_and_mlruns_is_not_needed(
     assert set(metrics["models"]) == {"train-spinal"}
     assert metrics["comparisons"] == {}  # one head has nothing to be compared with
     assert (project.path / "mlruns/mlflow.db").is_file()
-
-
-@pytest.mark.slow
-def test_a_retrained_model_is_the_same_to_the_byte(copied: Callable[[], Project]) -> None:
-    project = copied()
-    place = project.path / "models/train-spinal-1/model.keras"
-    before = place.read_bytes()
-    project.run("dvc", "repro", "-f", "-s", "train@spinal-1")
-    assert place.read_bytes() == before
-    assert project.run("dvc", "status", "-q", check=False).returncode == 0
 
 
 def test_wrong_params_stop_repro_before_it_writes(copied: Callable[[], Project]) -> None:

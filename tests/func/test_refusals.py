@@ -73,6 +73,6 @@ def test_damage_is_named_by_the_stage_that_meets_it(copied: Copied) -> None:
     project.set({"train.backbone": "vgg5"})
 
     project.set({"data.categories": ["apple", "cat", "ice cream", "moon"]})
-    message = "data/records: drawings of other categories than data.categories ('moon', 'zigzag')"
+    message = "data/records: images of other categories than data.categories ('moon', 'zigzag')"
     refuses(project, message, *train)
     refuses(project, message, "pipeline.evaluate")

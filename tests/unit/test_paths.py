@@ -86,7 +86,7 @@ def test_mirror_weights_and_links_are_found_from_a_copy(
         ({"finetune.weights": "ImageNet"}, r"finetune\.weights: no such file.*imagenet and none"),
         ({"data.source": "folder", "data.folder": "pipe"}, r"remove or rename '.*fifo' \(neither"),
         ({"data.source": "folder", "data.folder": "link"}, r"'.*l\.png' \(a broken link\)"),
-        ({"data.source": "folder", "data.folder": "latin"}, r"caf.*\(its name is not UTF-8\)"),
+        ({"data.source": "folder", "data.folder": "latin"}, r"caf.*\(its name is not UTF-8"),
     ],
 )
 def test_what_dvc_could_not_hash_is_refused_by_key(

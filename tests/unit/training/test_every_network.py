@@ -36,10 +36,7 @@ def _eager() -> Iterator[None]:
 @pytest.mark.usefixtures("_eager")
 @pytest.mark.parametrize(
     "backbone",
-    [
-        name if name == "cnn" else pytest.param(name, marks=pytest.mark.slow)
-        for name in BACKBONES
-    ],
+    [name if name == "cnn" else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES],
 )
 def test_it_trains_saves_loads_and_answers_the_same(
     backbone: str, make_params: Callable[..., Params], cpu: Device, tmp_path: Path
