@@ -65,7 +65,13 @@ def check(params: Params) -> None:
                 f"{key}: no such folder. Received: {data}; where data/raw is enough "
                 "(a clone without the folder, an unplugged disk): dvc freeze fetch"
             )
-        if odd := list(islice(_odd_names(folder), SHOWN)):
+        try:
+            odd = list(islice(_odd_names(folder), SHOWN))
+        except OSError as error:  # no permission; a link to itself
+            raise InputError(
+                f"{key}: {error.filename!r} cannot be read ({error.strerror}); mend or remove it"
+            ) from None
+        if odd:
             raise InputError(f"{key}: remove or rename {', '.join(odd)}")
     if weights is not None and params.finetune.enabled and not resolve_path(str(weights)).is_file():
         raise InputError(
@@ -82,15 +88,15 @@ def _is_frozen(stage: str) -> bool:
 
 def _odd_names(folder: Path) -> Iterator[str]:
     """What is no file or folder, or has no name in UTF-8, with the reason."""
-    for place, _, files in os.walk(folder):
-        for path in (Path(place, name) for name in files):
-            try:
-                str(path).encode()
-                if not path.is_file():
-                    kind = "a broken link" if path.is_symlink() else "neither file nor folder"
-                    yield f"{str(path)!r} ({kind})"
-            except UnicodeEncodeError:
-                yield f"{str(path)!a} (its name is not UTF-8; where it is, set PYTHONUTF8=1)"
+    with os.scandir(folder) as entries:  # unlike a stat of each, it costs nothing a plain file
+        for entry in entries:
+            if any("\udc80" <= letter <= "\udcff" for letter in entry.name):  # bytes as they came
+                yield f"{entry.path!a} (its name is not UTF-8; where it is, set PYTHONUTF8=1)"
+            elif entry.is_dir(follow_symlinks=False):
+                yield from _odd_names(Path(entry.path))
+            elif not (entry.is_file() or entry.is_dir()):
+                kind = "a broken link" if entry.is_symlink() else "neither file nor folder"
+                yield f"{entry.path!r} ({kind})"
 
 
 def link_data(params: Params) -> None:

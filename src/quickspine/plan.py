@@ -107,8 +107,9 @@ def main() -> None:
 
     try:
         steps = plan(*read_project())
-    except (DvcException, OSError, UnicodeError) as error:
-        print(f"plan: {error}; `make plan` checks params.yaml first", file=sys.stderr)
+    except (DvcException, OSError, UnicodeError) as error:  # the latter of outside data
+        remedy = "" if isinstance(error, DvcException) else "; run: make plan, which says the key"
+        print(f"plan: {error}{remedy}", file=sys.stderr)
         sys.exit(2)
     width = max(len(step.stage) for step in steps)
     for step in steps:

@@ -233,4 +233,5 @@ def test_preprocess_and_tfrecords_start_without_tensorflow(chosen: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+    assert re.search(r"^preprocess: class +train +validation +test$", done.stdout, re.MULTILINE)
     shutil.rmtree(chosen / "data/records")

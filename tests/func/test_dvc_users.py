@@ -66,6 +66,22 @@ def test_seeds_that_are_no_list_are_refused_before_dvc(project: Project, seeds: 
         assert any(line.startswith(f"{target}: params ") for line in lines), target
 
 
+def test_a_missing_folder_is_named_by_key_before_dvc(project: Project) -> None:
+    """DVC itself would say "No such file or directory: inputs/data"; and its own runs still do."""
+    project.set({"data.source": "folder", "data.folder": "lost", "data.image_size": 32})
+    done = project.run("python", "-m", "quickspine.inputs", check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("data.folder: no such folder. Received: lost")
+    link = project.path / "inputs" / "data"
+    assert link.readlink() == Path("none")
+    link.unlink()
+    link.symlink_to("/lost")  # as a disk that was unplugged leaves it
+    done = project.run("python", "-m", "quickspine.plan", check=False)
+    assert done.returncode == 2
+    assert "run: make plan" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_copied_project_is_set_up_anew(project: Project) -> None:
     """Its .venv would run the code of the project that it was copied from."""
     ready = project.path / ".venv" / "ready"

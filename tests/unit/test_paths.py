@@ -86,15 +86,17 @@ def test_mirror_weights_and_links_are_found_from_a_copy(
         ({"finetune.weights": "ImageNet"}, r"finetune\.weights: no such file.*imagenet and none"),
         ({"data.source": "folder", "data.folder": "pipe"}, r"remove or rename '.*fifo' \(neither"),
         ({"data.source": "folder", "data.folder": "link"}, r"'.*l\.png' \(a broken link\)"),
+        ({"data.source": "folder", "data.folder": "loop"}, r"'.*l\.png' cannot be read \(Too many"),
         ({"data.source": "folder", "data.folder": "latin"}, r"caf.*\(its name is not UTF-8"),
     ],
 )
 def test_what_dvc_could_not_hash_is_refused_by_key(
     project: Path, make_params: MakeParams, changes: dict[str, str], words: str
 ) -> None:
-    for name in ("pipe", "link", "latin"):
-        (project / name).mkdir()
-    os.mkfifo(project / "pipe" / "fifo")
+    for name in ("pipe/class", "link", "latin", "loop"):
+        (project / name).mkdir(parents=True)
+    os.mkfifo(project / "pipe" / "class" / "fifo")
+    (project / "loop" / "l.png").symlink_to("l.png")
     (project / "link" / "l.png").symlink_to("nothing")
     Path(os.fsdecode(os.fsencode(project / "latin") + b"/caf\xe9.png")).touch()
     (project / "inputs" / "none").mkdir(parents=True)

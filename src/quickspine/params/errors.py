@@ -66,7 +66,7 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if detail["type"] == "tuple_type":
         message = "Input should be a list in brackets, such as [a, b]"
     elif detail["type"] == "too_short":
-        message = f"at least {detail['ctx']['min_length']} is needed"
+        message = f"needs {detail['ctx']['min_length']} or more entries"
     elif detail["type"].startswith("model_"):
         message = f"Input should be keys and values: {', '.join(_fields(location, model))}"
     message = message.replace("Tuple", "list", 1)

@@ -23,6 +23,7 @@ def test_records_replaced_while_they_train_are_refused(
     cpu: Device,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(records.folder, tmp_path / "records")
@@ -41,6 +42,7 @@ def test_records_replaced_while_they_train_are_refused(
     with pytest.raises(InputError, match=r"manifest\.json: replaced while it was read"):
         session.run(replaced, params, "train", "spinal", 1, own, place)
     assert not place.exists()
+    assert "hint: an epoch has only 2 steps" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
