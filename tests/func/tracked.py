@@ -228,5 +228,5 @@ def failing_store(patch: pytest.MonkeyPatch, at: int, error: BaseException) -> l
         store = open_store(*arguments)
         return Store(Fragile(store.client, calls, at, error), store.experiment_id, store.uri)
 
-    patch.setattr("quickspine.tracking.delivery.open_store", opened)
+    patch.setattr("quickspine.tracking.recorder.open_store", opened)
     return calls

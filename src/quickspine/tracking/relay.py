@@ -68,7 +68,7 @@ class Relay:
             limit_s: seconds to wait at most; then it goes on alone, for a bounded time.
 
         Returns:
-            The fields of a `quickspine.tracking.delivery.Outcome`; None where time was up.
+            The fields of a `quickspine.tracking.recorder.Outcome`; None where time was up.
         """
         process = self._process
         self._send(end)
@@ -101,8 +101,9 @@ def main() -> None:
     """Take the order, deliver the run, print the outcome as JSON."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process of the run
     order = json.loads(sys.stdin.buffer.readline())
-    from quickspine.tracking.delivery import Outcome, deliver, deliver_killed
+    from quickspine.tracking.delivery import deliver, deliver_killed
     from quickspine.tracking.mlflow_setup import brief
+    from quickspine.tracking.recorder import Outcome
     from quickspine.tracking.store import store_uri
 
     tracking, root = Tracking.model_validate(order["tracking"]), Path(order["root"])
